@@ -80,7 +80,7 @@ def plan_template(preset: str) -> str:
     parts: dict[str, type[BaseModel]] = {}
     for name, field in Plan.model_fields.items():
         kinds = parts_of(field)
-        if len(kinds) == 1:  # TOML has tables after all plain values
+        if len(kinds) == 1 and getattr(whole, name) is not None:  # TOML has tables after all plain values
             parts[name] = kinds[0]
         else:
             _add(document, name, field, _value(plan, name, field), is_set=name in given)

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from PIL import Image
 from fedface_cli.plan_files import read_plan
 from fedface_core.domain.plan import Plan
 from fedface_learning.data.alignment import TEMPLATES
+from fedface_learning.device import has_gpu
 from fedface_learning.models.weights import load_network
 from fedface_learning.pretraining import PretrainPlan
 from fedface_learning.simulation.simulate import simulate
@@ -75,6 +77,12 @@ def in_small(recipe: str, folder: Path) -> None:
     (folder / f"{recipe}_pretrain.toml").write_text(json.dumps(settings | {"epochs": 1, "batch_size": 4}))
 
 
+def _here(line: str) -> str:
+    """A command of a recipe by the torchrun of this environment, and without a GPU where there is none."""
+    line = line.replace("torchrun ", f"{sys.executable} -m torch.distributed.run ")
+    return line if has_gpu() else line.replace(" --device cuda --precision tf32", "")
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_whole_recipe_is_valid(recipe: str) -> None:
     plan = read_plan(DOCS / "plans" / f"{recipe}.toml")
@@ -99,7 +107,7 @@ def test_every_command_of_the_recipe_runs(
     figures: dict[str, Any] = {}
     for line in documented(recipe):
         if not line.startswith("fedface "):
-            subprocess.run(line, shell=True, check=True)
+            subprocess.run(_here(line), shell=True, check=True)
             continue
         command = [argument.replace("SHA256", sha256).replace("RUN", run) for argument in shlex.split(line)[1:]]
         seen.add(" ".join(command[:2]))
