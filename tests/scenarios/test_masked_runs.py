@@ -11,11 +11,9 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run, RunPhase
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import Disorder, InProcess
-from support.masked_run import small_masked_plan
+from support.masked_run import MASKS, WITHOUT_DEADLINES, small_masked_plan
 from support.stride import Stride
 
-MASKS = {"corrupt": 0.1, "dropout": 0.3, "minimum": 4}
-WITHOUT_DEADLINES = {"sharing_deadline_seconds": 1e6, "unmasking_deadline_seconds": 1e6}
 ONE_ROUND = {"rounds": 1, "cohort": {"shard_size": 16, "minimum": 1, "deadline_seconds": 1e6}}
 
 

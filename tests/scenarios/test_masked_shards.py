@@ -17,10 +17,9 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.deposit import Deposit
 from fedface_core.domain.plan import Plan
 from fedface_learning.aggregation import EnrolmentPartial, Partial, TrainingPartial
-from support.masked_run import MaskedRun, small_masked_plan
+from support.masked_run import MASKS, MaskedRun, small_masked_plan
 
 RUN = "run-0123456789ab"
-MASKS = {"corrupt": 0.1, "dropout": 0.3, "minimum": 4}
 
 
 def masked_plan(**changes: Any) -> Plan:

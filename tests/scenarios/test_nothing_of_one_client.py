@@ -19,10 +19,9 @@ from fedface_core.domain.run import Run, RunPhase
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER
 from support.in_process import InProcess
-from support.masked_run import small_masked_plan
+from support.masked_run import MASKS, WITHOUT_DEADLINES, small_masked_plan
 
-MASKS = {"against": "lying", "corrupt": 0.1, "dropout": 0.3, "minimum": 4}
-WITHOUT_DEADLINES = {"sharing_deadline_seconds": 1e6, "unmasking_deadline_seconds": 1e6}
+LYING = {"against": "lying"}
 KEEPS_ALL = {"rounds_of_updates": 3}
 NUMBERS = 6
 """So many numbers in a row, as bytes, are found nowhere by chance."""
@@ -76,7 +75,7 @@ def completed(services: Overheard) -> Run:
 
 @pytest.fixture(scope="module")
 def masked() -> tuple[Overheard, Run]:
-    services = Overheard(small_masked_plan(secure_aggregation=MASKS | WITHOUT_DEADLINES, retention=KEEPS_ALL))
+    services = Overheard(small_masked_plan(secure_aggregation=MASKS | WITHOUT_DEADLINES | LYING, retention=KEEPS_ALL))
     return services, completed(services)
 
 

@@ -49,6 +49,10 @@ from support.small_networks import TINY
 
 HOUR = timedelta(hours=1)
 SHARD = 0
+MASKS = {"corrupt": 0.1, "dropout": 0.3, "minimum": 4}
+"""With these, sixteen clients can be masked."""
+WITHOUT_DEADLINES = {"sharing_deadline_seconds": 1e6, "unmasking_deadline_seconds": 1e6}
+"""Of the phases of masks: nobody is late, whatever is killed."""
 
 
 def small_masked_plan(clients: int = 16, **changes: Any) -> Plan:

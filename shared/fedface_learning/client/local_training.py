@@ -23,9 +23,9 @@ from fedface_learning.device import on_host
 from fedface_learning.gradient_descent import GradientDescent, ParameterGroup
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import mean_feature
-from fedface_learning.objectives.class_sums import on_the_grid
 from fedface_learning.seeding import derive_seed
 from fedface_learning.strategies import ClientRound, Tensors, strategy_of
+from fedface_learning.strategies.mean_embeddings import class_embedding_of
 
 
 @dataclass(frozen=True)
@@ -183,11 +183,6 @@ def describes_trained(plan: Plan) -> bool:
     """Whether clients upload something that is made of features by the networks that they have trained."""
     strategy = strategy_of(plan)
     return bool(strategy.upload_shapes(plan)) and strategy.describes_trained(plan)
-
-
-def class_embedding_of(network: EmbeddingNetwork, features_ND: Tensor) -> Tensor:
-    """The class embedding (D,), on the grid, of a client whose images have these raw features (N, D) by the network."""
-    return on_the_grid(mean_feature(normalize(features_ND - network.centre)))
 
 
 def _results(before_K: Tensor, after_K: Tensor, models: Sequence[Tensors], uploads: Sequence[Tensors]) -> list[LocalResult]:

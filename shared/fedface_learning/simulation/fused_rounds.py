@@ -26,7 +26,7 @@ from fedface_learning.aggregation import TrainingPartial
 from fedface_learning.aggregation.partial_sums import add_sums
 from fedface_learning.aggregation.training_partial import weighted_loss
 from fedface_learning.client.batches import batches
-from fedface_learning.client.local_training import Trainee, TrainingRound, class_embedding_of, describes_trained
+from fedface_learning.client.local_training import Trainee, TrainingRound, describes_trained
 from fedface_learning.device import making_tensors_on, moved, on_host
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import build_network
@@ -35,6 +35,7 @@ from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums
 from fedface_learning.simulation.client_work import RoundInputs, trainees_of
 from fedface_learning.strategies import Tensors, strategy_of
+from fedface_learning.strategies.mean_embeddings import class_embedding_of
 from fedface_learning.updates.careful_check import unit_directions
 from fedface_learning.updates.norm import update_norm
 

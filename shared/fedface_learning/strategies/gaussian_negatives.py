@@ -27,13 +27,12 @@ from torch.nn.functional import normalize
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import GaussianNegativesPlan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
-from fedface_learning.models.embedding import mean_feature
-from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums, on_the_grid
+from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums
 from fedface_learning.objectives.gaussian_negatives import cosface_with_gaussian
 from fedface_learning.objectives.spectral_contrast import spectral_contrast
 from fedface_learning.objectives.spreadout import SpreadoutStats
 from fedface_learning.strategies.fedface import FEDFACE
-from fedface_learning.strategies.mean_embeddings import embeds_by_base, embeds_by_trained
+from fedface_learning.strategies.mean_embeddings import class_embedding_of, embeds_by_base, embeds_by_trained
 from fedface_learning.strategies.public_negatives import PUBLIC, renewed_public
 from fedface_learning.strategies.public_steps import take_public_steps
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
@@ -68,8 +67,7 @@ def upload_parts(client_round: ClientRound, features_ND: Tensor) -> Tensors:
     before_D = client_round.former_class_embedding_D.cpu()
     if not len(features_ND):
         return {BEFORE_AND_AFTER: torch.stack([before_D, client_round.class_embedding_D.cpu()])}
-    embeddings_ND = normalize(features_ND - client_round.network.centre)
-    return {BEFORE_AND_AFTER: torch.stack([before_D, on_the_grid(mean_feature(embeddings_ND))])}
+    return {BEFORE_AND_AFTER: torch.stack([before_D, class_embedding_of(client_round.network, features_ND)])}
 
 
 def train_on_public_photographs(server_round: ServerRound) -> int:

@@ -10,11 +10,18 @@ from torch.nn.functional import normalize
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import FedFRPlan, FedFVPlan, PublicNegativesPlan
+from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import mean_feature
+from fedface_learning.objectives.class_sums import on_the_grid
 from fedface_learning.strategies.fedavg import FEDAVG, keep_class_embeddings
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
 
 MEAN_EMBEDDING = "mean_embedding"
+
+
+def class_embedding_of(network: EmbeddingNetwork, features_ND: Tensor) -> Tensor:
+    """The class embedding (D,), on the grid, of a client whose images have these raw features (N, D) by the network."""
+    return on_the_grid(mean_feature(normalize(features_ND - network.centre)))
 
 
 def upload_mean_embedding(client_round: ClientRound, features_ND: Tensor) -> Tensors:
