@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ def read_trace(path: Path) -> tuple[TraceEntry, ...]:
     """Read the entries of a trace file. `InvalidInputError` names the file, the line and the column that is wrong."""
     text = read_text(path, "a trace is CSV or JSON lines")
     # A header cannot begin with a brace, and a trace in JSON lines always does.
-    rows = _json_rows(path, text) if text.lstrip().startswith("{") else _csv_rows(path, text)
-    return tuple(_entry(location, row) for location, row in rows)
+    if text.lstrip().startswith("{"):
+        return tuple(_entry(location, row, TraceEntry.model_validate) for location, row in _json_rows(path, text))
+    return tuple(_entry(location, row, TraceEntry.model_validate_strings) for location, row in _csv_rows(path, text))
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     header: list[str] | None = None
     while True:
@@ -75,9 +76,9 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield location, row
 
 
-def _entry(location: str, row: dict[str, Any]) -> TraceEntry:
+def _entry(location: str, row: Any, validate: Callable[[Any], TraceEntry]) -> TraceEntry:
     try:
-        return TraceEntry.model_validate(row)
+        return validate(row)
     except ValidationError as error:
         problem = error.errors()[0]
         column = problem["loc"][0]

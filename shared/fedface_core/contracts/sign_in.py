@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictInt
 
 from fedface_core.contracts.http import Body
 from fedface_core.domain.api_key import MOST_DAYS, KeyName
@@ -18,7 +18,7 @@ class NewKey(Body):
 
     name: KeyName = Field(description="Whose key it is. In audit trails and logs its holder is `key:NAME`.")
     roles: list[Role] = Field(min_length=1, max_length=len(Role), description="What its holder may do.")
-    days: int = Field(default=90, ge=1, le=MOST_DAYS, description="How many days it is good for.")
+    days: StrictInt = Field(default=90, ge=1, le=MOST_DAYS, description="How many days it is good for.")
 
 
 class KeyView(Body):

@@ -141,7 +141,7 @@ def test_clone_prints_the_id_and_has_the_changes(fedface: Invoke, api: ByHand) -
             "'cohort.size=2' sets a field within cohort, which another setting",
         ),
         (["rounds=twelve"], "rounds: Input should be a valid integer"),
-        (["local_training.learning_rate=NaN"], "local_training.learning_rate: Input should be a finite number"),
+        (["local_training.learning_rate=NaN"], "local_training.learning_rate: Input should be a valid number"),
         (["local_training.lr=1"], "local_training.lr: there is no such field"),
         (["cohort.size=9"], "cohort.size is 9, but split.clients is only 3"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictFloat
 
 from fedface_core.domain.plan.part import LARGEST, ByName, Decay, PlanPart, PositiveInt, Rate
 
@@ -48,7 +48,7 @@ class SgdPlan(PlanPart):
         default=0.1, description="η: the highest rate of the schedule, which `local_training.schedule` names."
     )
     momentum: Decay = Field(default=0.9, description="β: how much of the earlier gradients stays in the momentum.")
-    weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = Field(
+    weight_decay: Annotated[StrictFloat, Field(ge=0, le=LARGEST)] = Field(
         default=0.0, description="λ: λ times each parameter is added to its gradient, as L2 regularisation does."
     )
 
@@ -60,7 +60,7 @@ class NormClippingPlan(PlanPart):
     """Each update moves the model by a given distance at most."""
 
     name: Literal["norm"] = Field(description="Which clipping it is.")
-    norm: Annotated[float, Field(gt=0, le=1e9)] = Field(
+    norm: Annotated[StrictFloat, Field(gt=0, le=1e9)] = Field(
         description="An update that is farther from the global model (L2 over parameters and buffers) is clipped to this."
     )
 
@@ -69,7 +69,7 @@ class MedianClippingPlan(PlanPart):
     """Each update moves the model by a multiple of what the middle update of its round moves it (ADR 30)."""
 
     name: Literal["median"] = Field(description="Which clipping it is.")
-    times: Annotated[float, Field(ge=1, le=1000)] = Field(
+    times: Annotated[StrictFloat, Field(ge=1, le=1000)] = Field(
         default=3.0,
         description="An update that is farther from the global model than this many times the median of its round is "
         "clipped to that distance.",
@@ -87,7 +87,7 @@ class AggregationPlan(PlanPart):
         description="`asynchronous`: the round is a buffer of `cohort.quorum` updates. A client that still trains when the "
         "buffer is full goes on, and its update counts in a later round, with less weight.",
     )
-    staleness_exponent: Annotated[float, Field(ge=0, le=100)] = Field(
+    staleness_exponent: Annotated[StrictFloat, Field(ge=0, le=100)] = Field(
         default=0.5, description="a in the weight 1/(1+τ)^a of an update whose model is τ versions old."
     )
     most_staleness: PositiveInt = Field(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt
 
 from fedface_core.domain.plan.part import ByName, PlanPart, Shift
 
 MOST_REDUCTION: Final = 16
 MOST_PASSES: Final = 16
 
-Spread = Annotated[float, Field(ge=0, lt=1)]
+Spread = Annotated[StrictFloat, Field(ge=0, lt=1)]
 FLIP: Final = "Mirror each image left to right with probability ½."
 SHIFT: Final = "Shift each image at random by up to this many pixels, horizontally and vertically."
 
@@ -41,18 +41,18 @@ class StrongAugmentationPlan(PlanPart):
         description="Raise or lower the middle tones: v becomes v/(v + k(1 − v)), from black 0 to white 1, with k from "
         "1 − this to 1 + this.",
     )
-    reduction: Annotated[int, Field(ge=1, le=MOST_REDUCTION)] = Field(
+    reduction: Annotated[StrictInt, Field(ge=1, le=MOST_REDUCTION)] = Field(
         default=1,
         description="Reduce each image to one n-th of its height and width, n from 1 to this, and enlarge it again.",
     )
-    blur: Annotated[int, Field(ge=0, le=MOST_PASSES)] = Field(
+    blur: Annotated[StrictInt, Field(ge=0, le=MOST_PASSES)] = Field(
         default=0,
         description="Blur each image by up to so many passes of the filter (1, 2, 1)/4, horizontally and vertically.",
     )
-    erased: Annotated[float, Field(ge=0, le=1)] = Field(
+    erased: Annotated[StrictFloat, Field(ge=0, le=1)] = Field(
         default=0.5, description="Cover a part of an image by a grey patch, with this probability."
     )
-    erased_side: Annotated[float, Field(gt=0, le=0.5)] = Field(
+    erased_side: Annotated[StrictFloat, Field(gt=0, le=0.5)] = Field(
         default=1 / 3, description="The height and the width of the patch, as a share of those of the image."
     )
 

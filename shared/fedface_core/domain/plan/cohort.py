@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictFloat, model_validator
 
 from fedface_core.domain.plan.part import Count, Fraction, PlanPart, PositiveInt
 
@@ -24,7 +24,7 @@ class CohortPlan(PlanPart):
         default=None, description="How many updates a round should have; one from every client by default."
     )
     fraction: Fraction | None = Field(default=None, description="The size as a share of the clients, instead of `size`.")
-    over_selection: Annotated[float, Field(ge=1, le=10)] = Field(
+    over_selection: Annotated[StrictFloat, Field(ge=1, le=10)] = Field(
         default=1.0,
         description="How many clients are invited, as a multiple of the size: with 1.3 and size 10, 13 clients are invited, "
         "and the round does not wait for the slowest 3.",
@@ -54,14 +54,14 @@ class CohortPlan(PlanPart):
         default=2,
         description="How many abandoned rounds in a row are followed by a fresh cohort; one more fails the run.",
     )
-    deadline_seconds: Annotated[float, Field(gt=0, le=LONGEST_SECONDS)] = Field(
+    deadline_seconds: Annotated[StrictFloat, Field(gt=0, le=LONGEST_SECONDS)] = Field(
         default=600.0, description="A round closes after this time; a year at most."
     )
     shard_size: PositiveInt = Field(default=32, description="How many updates one aggregator task sums.")
     attempts: PositiveInt = Field(
         default=5, description="How often the task of one client is delivered before the client counts as failed."
     )
-    max_update_norm: Annotated[float, Field(gt=0, le=LARGEST_NORM)] = Field(
+    max_update_norm: Annotated[StrictFloat, Field(gt=0, le=LARGEST_NORM)] = Field(
         default=100.0,
         description="An update is refused if its distance from the global model (L2 over all parameters) is above this.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictFloat, model_validator
 
 from fedface_core.domain.plan.augmentation import (
     FLIP,
@@ -26,7 +26,9 @@ class CosFacePlan(PlanPart):
     batch_size: PositiveInt = Field(default=64, description="Images in one step.")
     learning_rate: Rate = Field(default=0.1, description="The highest rate of the schedule.")
     momentum: Decay = Field(default=0.9, description="The momentum of SGD.")
-    weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = Field(default=5e-4, description="The weight decay of SGD.")
+    weight_decay: Annotated[StrictFloat, Field(ge=0, le=LARGEST)] = Field(
+        default=5e-4, description="The weight decay of SGD."
+    )
     schedule: Literal["one-cycle", "step"] = Field(
         default="one-cycle",
         description="one-cycle: a linear rise over the first 30 % of the steps, then half a cosine down to 0; "

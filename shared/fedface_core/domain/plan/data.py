@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from fedface_core.domain.ids import MOST_CLIENTS
 from fedface_core.domain.plan.part import MOST_PIXELS, PlanPart, PositiveInt, Seed
@@ -50,13 +50,13 @@ class DataPlan(PlanPart):
         default=None,
         description="A client uses at most this many of its identity's images; public and test identities use all.",
     )
-    identities: Annotated[int, Field(gt=0, le=MOST_IDENTITIES)] | None = Field(
+    identities: Annotated[StrictInt, Field(gt=0, le=MOST_IDENTITIES)] | None = Field(
         default=None, description="`synthetic`: how many identities there are; by default as many as the split needs."
     )
-    low_resolution: Annotated[int, Field(ge=4, le=MOST_PIXELS)] | None = Field(
+    low_resolution: Annotated[StrictInt, Field(ge=4, le=MOST_PIXELS)] | None = Field(
         default=None, description="Reduce each image to this many pixels in height and enlarge it again."
     )
-    misalignment: Annotated[float, Field(gt=0, le=0.5)] | None = Field(
+    misalignment: Annotated[StrictFloat, Field(gt=0, le=0.5)] | None = Field(
         default=None,
         description="Shift each photograph at random by up to this share of the frame's width, horizontally and vertically, "
         "scale it by up to 1 ± this, and rotate it by up to this angle in radians. Not for `synthetic`.",
@@ -103,10 +103,12 @@ class DataPlan(PlanPart):
 class SplitPlan(PlanPart):
     """How many identities are public (for pre-training), clients, test and validation: disjoint sets, drawn by the seed."""
 
-    public: Annotated[int, Field(ge=0, le=MOST_IDENTITIES)] = Field(default=0, description="Public identities.")
-    clients: Annotated[int, Field(gt=0, le=MOST_CLIENTS)] = Field(default=20, description="Client identities: one a client.")
-    test: Annotated[int, Field(ge=2, le=MOST_IDENTITIES)] = Field(default=20, description="Test identities.")
-    validation: Annotated[int, Field(ge=0, le=MOST_IDENTITIES)] = Field(
+    public: Annotated[StrictInt, Field(ge=0, le=MOST_IDENTITIES)] = Field(default=0, description="Public identities.")
+    clients: Annotated[StrictInt, Field(gt=0, le=MOST_CLIENTS)] = Field(
+        default=20, description="Client identities: one a client."
+    )
+    test: Annotated[StrictInt, Field(ge=2, le=MOST_IDENTITIES)] = Field(default=20, description="Test identities.")
+    validation: Annotated[StrictInt, Field(ge=0, le=MOST_IDENTITIES)] = Field(
         default=0,
         # Left out of the JSON, so that plans without it keep their digests, and older services read them.
         exclude_if=lambda validation: validation == 0,

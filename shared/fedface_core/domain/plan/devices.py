@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from fedface_core.domain.ids import ClientId
 from fedface_core.domain.plan.part import LARGEST, Count, PlanPart, at_most
@@ -15,9 +15,9 @@ LONGEST_WAIT_SECONDS = 300.0
 # The ledger stores the trace with the plan of each run. A trace of this length takes about a megabyte.
 MOST_TRACE_ENTRIES = 10_000
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-Wait = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS)]
-UploadCount = Annotated[int, Field(ge=0, le=10)]
+Probability = Annotated[StrictFloat, Field(ge=0, le=1)]
+Wait = Annotated[StrictFloat, Field(ge=0, le=LONGEST_WAIT_SECONDS)]
+UploadCount = Annotated[StrictInt, Field(ge=0, le=10)]
 DeviceProfile = Literal["ideal", "phones", "flaky"]
 
 # The numbers of each profile. The defaults of `DevicePlan` are the ideal device. docs/operations.md shows these numbers.
@@ -67,21 +67,21 @@ class DevicePlan(PlanPart):
     mean_seconds: Wait = Field(
         default=0.0, description="How long a device takes besides the real training, on average over the clients."
     )
-    speed_spread: Annotated[float, Field(ge=0, le=3)] = Field(
+    speed_spread: Annotated[StrictFloat, Field(ge=0, le=3)] = Field(
         default=0.0, description="σ of the logarithm of that time. A slow client is slow in every round."
     )
     dropout: Probability = Field(
         default=0.0, description="The probability that a client takes a round's task and never answers."
     )
-    available_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+    available_fraction: Annotated[StrictFloat, Field(gt=0, le=1)] = Field(
         default=1.0,
         description="The share of each period in which a device answers; it answers at another time for each client.",
     )
-    availability_period_seconds: Annotated[float, Field(gt=0, le=LARGEST)] = Field(
+    availability_period_seconds: Annotated[StrictFloat, Field(gt=0, le=LARGEST)] = Field(
         default=300.0, description="How long a period is, in each of which a device answers for a share of the time."
     )
     upload_failure: Probability = Field(default=0.0, description="The probability that one attempt to upload fails.")
-    upload_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
+    upload_attempts: Annotated[StrictInt, Field(ge=1, le=10)] = Field(
         default=3, description="How often the client tries to upload before it counts as failed."
     )
     lateness: Probability = Field(default=0.0, description="The probability that a client delivers its update late.")

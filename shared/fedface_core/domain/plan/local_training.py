@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import cos, pi
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictFloat, model_validator
 
 from fedface_core.domain.plan.augmentation import (
     FLIP,
@@ -30,7 +30,7 @@ class LocalTrainingPlan(PlanPart):
     )
     learning_rate: Rate = Field(default=0.05, description="The learning rate of SGD, which the schedule changes.")
     momentum: Decay = Field(default=0.9, description="The momentum of SGD.")
-    margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
+    margin: Annotated[StrictFloat, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
     flip: bool = Field(default=False, description=FLIP)
     shift: Shift = Field(default=0, description=SHIFT)
     augmentation: AugmentationPlan = Field(

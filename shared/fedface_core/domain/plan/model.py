@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, StringConstraints, TypeAdapter, model_validator
 
 from fedface_core.domain.plan.part import Pixels, PlanPart, at_most, default_depends, nothing_required
 
@@ -40,7 +40,7 @@ Weights = Annotated[str, StringConstraints(pattern=r"^(random|published|[0-9a-f]
 _IMPROVED_RESNET = {"height": 112, "width": 112, "channels": 3, "embedding_size": 512, "widths": (64, 128, 256, 512)}
 
 _MOST_WIDTHS = 4
-Width = Annotated[int, Field(gt=0, le=65_536)]
+Width = Annotated[StrictInt, Field(gt=0, le=65_536)]
 
 # The published shape of each family of architectures: the defaults if a plan only names the architecture.
 _DEFAULT_SHAPES: dict[str, dict[str, Any]] = {
@@ -67,7 +67,9 @@ class ModelPlan(PlanPart):
     architecture: Architecture = Field(default="dlib-resnet", description="The kind of network, and its depth.")
     height: Pixels = Field(description="Rows of an image; by default as the architecture was published.")
     width: Pixels = Field(description="Columns of an image; by default as the architecture was published.")
-    channels: Literal[1, 3] = Field(description="1 for grey, 3 for colour; by default as the architecture was published.")
+    channels: Annotated[Literal[1, 3], BeforeValidator(TypeAdapter(StrictInt).validate_python)] = Field(
+        description="1 for grey, 3 for colour; by default as the architecture was published."
+    )
     embedding_size: Width = Field(
         description="D: the numbers of an embedding; by default as the architecture was published."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StrictInt
 
 # Bounds that no honest plan comes near, so that every stored plan is still read. They keep products of a plan's numbers
 # finite, and each number in the type that computes with it.
@@ -17,14 +17,14 @@ MOST_SEED: Final = 2**64 - 1
 LARGEST: Final = 1e9
 """The largest rate, weight or scale in a plan."""
 
-Count = Annotated[int, Field(ge=0, le=MOST)]
-PositiveInt = Annotated[int, Field(gt=0, le=MOST)]
-Pixels = Annotated[int, Field(gt=0, le=MOST_PIXELS)]
-Shift = Annotated[int, Field(ge=0, le=MOST_PIXELS)]
-Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
-Rate = Annotated[float, Field(gt=0, le=LARGEST)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[StrictInt, Field(ge=0, le=MOST)]
+PositiveInt = Annotated[StrictInt, Field(gt=0, le=MOST)]
+Pixels = Annotated[StrictInt, Field(gt=0, le=MOST_PIXELS)]
+Shift = Annotated[StrictInt, Field(ge=0, le=MOST_PIXELS)]
+Seed = Annotated[StrictInt, Field(ge=0, le=MOST_SEED)]
+Rate = Annotated[StrictFloat, Field(gt=0, le=LARGEST)]
+Decay = Annotated[StrictFloat, Field(ge=0, lt=1)]
+Fraction = Annotated[StrictFloat, Field(gt=0, le=1)]
 
 
 def at_most(most: int) -> BeforeValidator:

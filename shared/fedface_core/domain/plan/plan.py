@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil, floor, log2, log10
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictFloat, model_validator
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_index
@@ -101,7 +101,7 @@ class Plan(PlanPart):
     rounds: PositiveInt = Field(default=8, description="How many training rounds follow enrolment (round 0).")
     stop: StopPlan = Field(default_factory=StopPlan, description="What completes the run before its last round.")
     retention: RetentionPlan = Field(default_factory=RetentionPlan, description="How long the updates of a round are kept.")
-    far: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], at_most(MOST_RATES)] = Field(
+    far: Annotated[tuple[Annotated[StrictFloat, Field(gt=0, lt=1)], ...], at_most(MOST_RATES)] = Field(
         default=(1e-1, 1e-2, 1e-3, 1e-4),
         min_length=1,
         max_length=MOST_RATES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt
 
 from fedface_core.domain.mask_graph import MOST_CLIENTS, Against, can_be_masked
 from fedface_core.domain.plan.cohort import LONGEST_SECONDS
@@ -27,21 +27,21 @@ class SecureAggregationPlan(PlanPart):
         description="`curious`: aggregator and control keep to the protocol, and look at all that they get. `lying`: they "
         "may also tell different clients of different accepted sets. It takes more shares, and signatures of the set.",
     )
-    corrupt: Annotated[float, Field(gt=0, lt=1)] = Field(
+    corrupt: Annotated[StrictFloat, Field(gt=0, lt=1)] = Field(
         default=0.2, description="The share of a shard's clients that may collude with the aggregator."
     )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+    dropout: Annotated[StrictFloat, Field(ge=0, lt=1)] = Field(
         default=0.3,
         description="The share of a shard's clients that may drop out, in all phases of a round together. Clients invited "
         "beyond the quorum count as dropped out.",
     )
-    minimum: Annotated[int, Field(ge=2, le=MOST_CLIENTS)] = Field(
+    minimum: Annotated[StrictInt, Field(ge=2, le=MOST_CLIENTS)] = Field(
         default=8, description="A sum of fewer updates of a shard than this is not unmasked."
     )
-    sharing_deadline_seconds: Annotated[float, Field(gt=0, le=LONGEST_SECONDS)] = Field(
+    sharing_deadline_seconds: Annotated[StrictFloat, Field(gt=0, le=LONGEST_SECONDS)] = Field(
         default=120.0, description="The sharing of keys closes after this time. Who has shared none by then does not train."
     )
-    unmasking_deadline_seconds: Annotated[float, Field(gt=0, le=LONGEST_SECONDS)] = Field(
+    unmasking_deadline_seconds: Annotated[StrictFloat, Field(gt=0, le=LONGEST_SECONDS)] = Field(
         default=120.0,
         description="A closed round waits so long for shares that unmask it. Shards with too few of them are left out.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictFloat, model_validator
 
 from fedface_core.domain.plan.part import Count, Decay, PlanPart, Rate
 
@@ -13,7 +13,7 @@ class SpreadoutPlan(PlanPart):
     """The gradient steps by which the server pushes class embeddings apart. ``steps=0`` switches spreadout off."""
 
     weight: Rate = Field(default=10.0, description="λ: the weight of the spreadout loss.")
-    margin: Annotated[float, Field(ge=-1, lt=1)] = Field(
+    margin: Annotated[StrictFloat, Field(ge=-1, lt=1)] = Field(
         default=0.3, description="ν: pairs with a cosine below this are not pushed apart."
     )
     steps: Count = Field(default=10, description="Gradient steps in a round.")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.part import LARGEST, MOST, ByName, Count, Decay, PlanPart, PositiveInt, Rate
@@ -30,7 +30,7 @@ class FedProxPlan(PlanPart):
     """FedFace with the proximal term of FedProx (Li et al., MLSys 2020) in each client's loss."""
 
     name: Literal["fedprox"] = Field(description="Which strategy it is.")
-    proximal: Annotated[float, Field(ge=0, le=LARGEST)] = Field(
+    proximal: Annotated[StrictFloat, Field(ge=0, le=LARGEST)] = Field(
         default=0.01, description="μ in μ/2·‖f − f_global‖²; 0 is FedFace."
     )
 
@@ -117,7 +117,7 @@ class FedUVPlan(PlanPart):
     """FedUV (Hosseini et al., ICML 2021): a client's class embedding is a codeword, which was drawn and never changes."""
 
     name: Literal["feduv"] = Field(description="Which strategy it is.")
-    message_bits: Annotated[int, Field(ge=2, le=1024)] = Field(
+    message_bits: Annotated[StrictInt, Field(ge=2, le=1024)] = Field(
         default=64,
         description="How many bits are encoded to a codeword: the client's number, and random bits. The more there are, the "
         "nearer two codewords may be.",
@@ -133,7 +133,7 @@ class FedFVPlan(PlanPart):
     name: Literal["fedfv"] = Field(description="Which strategy it is.")
     scale: Rate = Field(default=10.0, description="s: the logits are s times the cosines.")
     margin: Decay = Field(default=0.35, description="m: subtracted from the cosine of the true class.")
-    group_size: Annotated[int, Field(ge=3, le=MOST)] = Field(
+    group_size: Annotated[StrictInt, Field(ge=3, le=MOST)] = Field(
         default=4, description="How many clients' class embeddings at least make one negative."
     )
     embedded_by: EmbeddedBy = Field(
