@@ -17,6 +17,7 @@ class Preset(StrEnum):
 
     SYNTHETIC = "synthetic"
     MASKED = "masked"
+    DROPOUTS = "dropouts"
 
 
 @with_json

@@ -7,12 +7,14 @@ from typing import Any
 
 from fedface_cli.plan_files import make_part
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 
 MARK = "FEDFACE_CHAOS_MARK"
 """The environment variable by which every process of one stack is found, whatever its name and its parent are."""
 
 
 _A_DAY = 86_400.0
+_A_MINUTE = 60.0
 
 
 def synthetic_plan(clients: int, rounds: int, seed: int) -> Plan:
@@ -35,6 +37,23 @@ def masked_plan(clients: int, rounds: int, seed: int) -> Plan:
         "secure_aggregation": masks,
     }
     return make_part(Plan, document | changes)
+
+
+def plan_with_dropouts(clients: int, rounds: int, seed: int) -> Plan:
+    """As `masked_plan`, and a tenth of the clients drops out at each task of a training round.
+
+    Of a shard of 64 about 42 are left in the end, and 36 must sign. Each phase of a training round lasts until its deadline;
+    who has not dropped out must answer by then, whatever is killed.
+    """
+    plan = masked_plan(clients, rounds, seed)
+    masks = {"dropout": 0.4, "sharing_deadline_seconds": _A_MINUTE, "unmasking_deadline_seconds": _A_MINUTE}
+    changes = {
+        "name": f"chaos: {clients} clients with masks, of which many drop out",
+        "cohort": {"shard_size": 64, "deadline_seconds": _A_MINUTE},
+        "secure_aggregation": masks,
+        "devices": {"dropout": 0.1},
+    }
+    return apply_merge_patch(plan, changes)
 
 
 def _document(clients: int, rounds: int, seed: int) -> dict[str, Any]:

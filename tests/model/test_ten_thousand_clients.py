@@ -27,7 +27,7 @@ from fedface_control.sweep import sweep
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, RecordingPublisher
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.commands import FoldShard, TrainClients
-from fedface_core.domain.devices import Behaviour, behaviour
+from fedface_core.domain.devices import Behaviour, RoundTask, behaviour
 from fedface_core.domain.facts import EvaluationSkipped, IdentitiesListed, ModelPrepared, RoundAggregated
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
@@ -113,7 +113,7 @@ class Fleet:
         for client in tasks:
             self.asked[client] += 1
             device = self.device(client)
-            if not device.drops_out and device.available:
+            if device.answers(RoundTask.TRAIN):
                 at = self.clock.now() + timedelta(seconds=device.seconds + device.late_seconds)
                 if self.ports.ledger.begin_attempt(self.run_id, 1, client):
                     heapq.heappush(self.busy, (at, client))

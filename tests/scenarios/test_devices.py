@@ -70,6 +70,19 @@ def test_a_device_takes_part_once_it_is_available(faces: Path) -> None:
     assert counter("device_events", event="unavailable") > before
 
 
+@pytest.mark.parametrize("selection", ["uniform", "reliable"])
+def test_the_simulation_knows_who_drops_out_and_whose_uploads_break_off(faces: Path, selection: str) -> None:
+    devices = {"dropout": 0.2, "upload_failure": 0.5, "upload_attempts": 2}
+    cohort = {"size": 3, "minimum": 1, "deadline_seconds": 100, "selection": selection}
+    plan = tiny_plan(faces, rounds=4, cohort=cohort, devices=devices, seed=2)
+    services = InProcess(plan)
+    run = services.run()
+    assert run.model_sha256 == simulate(plan).model_sha256
+    manifests = [services.manifest(run.id, number) for number in range(1, 5)]
+    assert any(manifest.failed for manifest in manifests), "uploads break off"
+    assert any(len(manifest.accepted) + len(manifest.failed) < 3 for manifest in manifests), "clients drop out"
+
+
 def test_a_slow_device_takes_its_time(faces: Path) -> None:
     services = InProcess(plan_where(faces, seconds=45))
     assert seconds_open(services.manifest(services.run().id, 1)) == 45

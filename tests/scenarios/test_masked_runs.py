@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from fedface_core.contracts import object_keys
+from fedface_core.domain.devices import RoundTask, behaviour
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run, RunPhase
 from fedface_learning.simulation.simulate import simulate
@@ -45,6 +47,25 @@ def test_a_run_with_masks_makes_the_models_of_a_run_without_and_of_the_simulatio
         assert ours.round.aggregation.model_dump(exclude=beside) == theirs.round.aggregation.model_dump(exclude=beside)
         assert ours.enrolled == theirs.enrolled
         assert all(update.images is None for update in ours.accepted.values())
+
+
+@pytest.mark.parametrize("against", ["curious", "lying"])
+def test_clients_drop_out_in_each_phase_and_the_model_is_the_simulations(against: str) -> None:
+    masks = MASKS | {"against": against, "dropout": 0.4, "sharing_deadline_seconds": 300, "unmasking_deadline_seconds": 300}
+    plan = small_masked_plan(32, secure_aggregation=masks, devices={"dropout": 0.1})
+    services = InProcess(plan)
+    run = completed(services)
+    assert run.model_sha256 == simulate(plan, evaluate_at=lambda _number: False).model_sha256
+    of_all_rounds = Counter[RoundTask | None]()
+    for number in range(1, plan.rounds + 1):
+        manifest = services.manifest(run.id, number)
+        assert manifest.round.aggregation is not None
+        assert manifest.round.aggregation.refused == {}
+        gone = Counter(behaviour(plan, client, number, None).drops_out_at for client in manifest.round.cohort)
+        assert len(manifest.failed) == gone[RoundTask.SHARE] > 0
+        assert len(manifest.accepted) == 32 - gone[RoundTask.SHARE] - gone[RoundTask.TRAIN]
+        of_all_rounds += gone
+    assert {RoundTask.TRAIN, RoundTask.REVEAL} < of_all_rounds.keys()
 
 
 def test_what_masks_needed_goes_with_the_updates_and_journals_stay() -> None:

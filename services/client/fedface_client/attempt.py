@@ -18,7 +18,7 @@ from fedface_client.masked_client import MaskedClient
 from fedface_client.settle import count_attempt, current_round, settle
 from fedface_core.contracts import object_keys
 from fedface_core.domain.declaration import check_declaration, check_masked_declaration
-from fedface_core.domain.devices import Wait
+from fedface_core.domain.devices import RoundTask, Wait
 from fedface_core.domain.errors import (
     ArtifactMissingError,
     DamagedObjectError,
@@ -78,7 +78,7 @@ class Attempt:
             waits = _waits(workbench.ports, invitation) if device.waits else {}
             # This comes before the attempt is counted: a device that is absent must not use up its attempts. One that has
             # begun to wait has responded.
-            if not waits and not device.responds():
+            if not waits and not device.responds(RoundTask.TRAIN):
                 return None
             number = count_attempt(workbench.ports, invitation)
             if number == 0 and waits.get(Wait.DELIVERY, 1) > 0:

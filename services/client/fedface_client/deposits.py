@@ -28,6 +28,7 @@ from fedface_core.domain.commands import (
     SignAcceptedSet,
 )
 from fedface_core.domain.deposit import Deposit
+from fedface_core.domain.devices import RoundTask
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.facts import RoundReady
 from fedface_core.domain.failures import OUTLIVED
@@ -86,7 +87,8 @@ def make_deposits(workbench: Workbench, command: ClientsOfRound, correlation_id:
 def _deposit(workbench: Workbench, command: ClientsOfRound, invitation: Invitation) -> None:
     current = invitation.opened_round
     client = invitation.client_id
-    if not Device.of(client, current.number, invitation.plan, workbench.ports.clock).responds():
+    task, kind, make = _DEPOSITS[type(command)]
+    if not Device.of(client, current.number, invitation.plan, workbench.ports.clock).responds(task):
         return
     ledger = workbench.ports.ledger
     attempt = ledger.begin_attempt(current.run_id, current.number, client)
@@ -97,7 +99,7 @@ def _deposit(workbench: Workbench, command: ClientsOfRound, invitation: Invitati
         _give_up(workbench, invitation, f"gave up after {invitation.plan.cohort.attempts} attempts")
         return
     try:
-        _make(workbench, invitation, *_DEPOSITS[type(command)])
+        _make(workbench, invitation, kind, make)
     except (RevealRefusedError, InvalidInputError, DamagedObjectError) as error:
         _give_up(workbench, invitation, public_reason(error))
     except Exception as error:
@@ -168,10 +170,10 @@ def _place(invitation: Invitation) -> tuple[str, int, str]:
     return invitation.opened_round.run_id, invitation.opened_round.number, invitation.client_id
 
 
-_DEPOSITS: Final[dict[type[ClientsOfRound], tuple[Deposit, _Make]]] = {
-    RegisterDevices: (Deposit.DEVICE_KEYS, _device_keys),
-    ShareKeys: (Deposit.KEY_BUNDLE, _key_bundle),
-    SignAcceptedSet: (Deposit.SIGNATURE, _signature),
-    RevealShares: (Deposit.REVELATION, _revelation),
+_DEPOSITS: Final[dict[type[ClientsOfRound], tuple[RoundTask, Deposit, _Make]]] = {
+    RegisterDevices: (RoundTask.REGISTER, Deposit.DEVICE_KEYS, _device_keys),
+    ShareKeys: (RoundTask.SHARE, Deposit.KEY_BUNDLE, _key_bundle),
+    SignAcceptedSet: (RoundTask.SIGN, Deposit.SIGNATURE, _signature),
+    RevealShares: (RoundTask.REVEAL, Deposit.REVELATION, _revelation),
 }
-"""Command → the deposit that it asks for, and the function that makes it."""
+"""Command → which task of the round it is, the deposit that it asks for, and the function that makes it."""

@@ -13,7 +13,7 @@ import structlog
 from torch import Tensor
 
 from fedface_client.invitation import Invitation
-from fedface_core.domain.devices import Behaviour, Wait, behaviour
+from fedface_core.domain.devices import Behaviour, RoundTask, Wait, behaviour
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.ports import ArtifactStore, Clock
@@ -52,12 +52,12 @@ class Device:
         now = None if plan.devices.always_available else clock.now()  # the clock asks the ledger, which takes a round trip
         return cls(behaviour(plan, client, number, now), plan.devices.upload_attempts)
 
-    def responds(self) -> bool:
-        """Whether the device takes part in the round: it is available, and does not drop out."""
+    def responds(self, task: RoundTask) -> bool:
+        """Whether the device answers this task of the round: it is available, and has not dropped out."""
         if not self.behaviour.available:
             _count_event(DeviceEvent.UNAVAILABLE)
             return False
-        if self.behaviour.drops_out:
+        if not self.behaviour.answers(task):
             _count_event(DeviceEvent.DROPPED_OUT)
             return False
         return True

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.cohort import Participation, draw_cohort
+from fedface_core.domain.devices import uploads
 from fedface_core.domain.errors import InvalidInputError, TooFewUpdatesError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
@@ -29,19 +30,24 @@ from fedface_learning.strategies import NOTHING, ServerRound, Tensors
 
 
 def federated_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData, *, fused: bool = False) -> Rounds:
-    """Enrolment, then ``plan.rounds`` training rounds, in which every invited client takes part.
+    """Enrolment, then ``plan.rounds`` training rounds, in which every invited client takes part that puts an update.
 
+    Devices that drop out and uploads that break off are the plan's, as in the services. Time does not pass: no device is
+    away, slow or late.
     ``network`` is the initial network; it is changed in place. ``fused``: see `Federation`.
     """
     federation = Federation(plan, network, data, fused=fused)
     clients = tuple(data.images)
-    participations = Counter[str]()
+    invited = Counter[str]()
+    accepted = Counter[str]()
     yield federation.enrol(), data.score(ENROLMENT_ROUND, network)
     for number in range(1, plan.rounds + 1):
-        history = {client: Participation(invited=count, accepted=count) for client, count in participations.items()}
+        history = {client: Participation(invited=invited[client], accepted=accepted[client]) for client in invited}
         cohort = draw_cohort(plan, number, clients, history)
-        participations.update(cohort)
-        yield federation.simulate_round(number, cohort), data.score(number, network)
+        uploading = [client for client in cohort if uploads(plan, client, number)]
+        invited.update(cohort)
+        accepted.update(uploading)
+        yield federation.simulate_round(number, uploading), data.score(number, network)
 
 
 class Federation:

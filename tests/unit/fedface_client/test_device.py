@@ -12,7 +12,7 @@ import torch
 from fedface_client.device import Device, photographs
 from fedface_client.invitation import Invitation
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
-from fedface_core.domain.devices import Behaviour, Wait
+from fedface_core.domain.devices import Behaviour, RoundTask, Wait
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
@@ -75,10 +75,18 @@ def test_nothing_is_put_if_every_attempt_to_upload_breaks_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "responds"), [(Behaviour(), True), (Behaviour(available=False), False), (Behaviour(drops_out=True), False)]
+    ("behaviour", "answered"),
+    [
+        (Behaviour(), [*RoundTask]),
+        (Behaviour(available=False), []),
+        (Behaviour(drops_out_at=RoundTask.REGISTER), []),
+        (Behaviour(drops_out_at=RoundTask.SIGN), [RoundTask.REGISTER, RoundTask.SHARE, RoundTask.TRAIN]),
+    ],
 )
-def test_a_device_that_is_absent_or_drops_out_does_not_respond(behaviour: Behaviour, responds: bool) -> None:
-    assert device(behaviour).responds() is responds
+def test_a_device_that_is_absent_or_has_dropped_out_does_not_respond(
+    behaviour: Behaviour, answered: list[RoundTask]
+) -> None:
+    assert [task for task in RoundTask if device(behaviour).responds(task)] == answered
 
 
 def test_the_ledger_is_asked_for_the_time_only_if_a_device_is_away_at_times(faces: Path) -> None:

@@ -71,7 +71,9 @@ class DevicePlan(PlanPart):
         default=0.0, description="σ of the logarithm of that time. A slow client is slow in every round."
     )
     dropout: Probability = Field(
-        default=0.0, description="The probability that a client takes a round's task and never answers."
+        default=0.0,
+        description="The probability that a client takes a task and never answers, nor any further one in this round. "
+        "With masks a round has three or four tasks, without masks one.",
     )
     available_fraction: Annotated[StrictFloat, Field(gt=0, le=1)] = Field(
         default=1.0,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fedface_core.domain.devices import Behaviour, behaviour
+from fedface_core.domain.devices import Behaviour, RoundTask, behaviour, uploads
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.devices import LONGEST_WAIT_SECONDS
@@ -56,15 +56,15 @@ def test_a_client_behaves_alike_in_every_process() -> None:
 
 def test_another_seed_round_or_client_draws_anew() -> None:
     """Half of the clients drop out, so of two independent draws a quarter agrees on it."""
-    first = [device.drops_out for device in all_clients(plan_of(dropout=0.5))]
+    first = [device.drops_out_at for device in all_clients(plan_of(dropout=0.5))]
     for other in (all_clients(plan_of(seed=1, dropout=0.5)), all_clients(plan_of(dropout=0.5), number=2)):
-        both = fmean(one and two.drops_out for one, two in zip(first, other, strict=True))
+        both = fmean(None not in (one, two.drops_out_at) for one, two in zip(first, other, strict=True))
         assert both == pytest.approx(0.25, abs=0.03)
 
 
 def test_each_behaviour_is_as_frequent_as_the_plan_says() -> None:
     devices = all_clients(plan_of(profile="flaky"))
-    assert share(devices, "drops_out") == pytest.approx(0.2, abs=0.02)
+    assert share(devices, "drops_out_at") == pytest.approx(0.2, abs=0.02)
     assert share(devices, "available") == pytest.approx(0.6, abs=0.03)
     assert share(devices, "late_seconds") == pytest.approx(0.2, abs=0.02)
     assert {device.late_seconds for device in devices} == {0.0, 20.0}
@@ -76,7 +76,44 @@ def test_each_behaviour_is_as_frequent_as_the_plan_says() -> None:
 
 def test_certainties_are_certain() -> None:
     devices = all_clients(plan_of(dropout=1, upload_failure=1, upload_attempts=2, lateness=1, lateness_seconds=7))
-    assert set(devices) == {Behaviour(drops_out=True, upload_failures=2, late_seconds=7)}
+    assert set(devices) == {Behaviour(drops_out_at=RoundTask.TRAIN, upload_failures=2, late_seconds=7)}
+
+
+@pytest.mark.parametrize(
+    ("masks", "tasks"),
+    [
+        ({}, [RoundTask.TRAIN]),
+        ({"secure_aggregation": {}}, [RoundTask.SHARE, RoundTask.TRAIN, RoundTask.REVEAL]),
+        (
+            {"secure_aggregation": {"against": "lying"}},
+            [RoundTask.SHARE, RoundTask.TRAIN, RoundTask.SIGN, RoundTask.REVEAL],
+        ),
+    ],
+)
+def test_a_device_may_drop_out_at_each_task_of_a_round(masks: dict[str, Any], tasks: list[RoundTask]) -> None:
+    """At each, a tenth of those that have not dropped out before."""
+    parts: dict[str, Any] = {
+        "split": {"clients": MANY},
+        "cohort": {"shard_size": 64},
+        "model": {"centring": False},
+        "strategy": "gaussian-negatives",
+        "devices": {"dropout": 0.1},
+    }
+    plan = Plan.model_validate(parts | masks)
+    at = Counter(device.drops_out_at for device in all_clients(plan))
+    left = 1.0
+    for task in tasks:
+        assert at.pop(task) / MANY == pytest.approx(0.1 * left, abs=0.02)
+        left *= 0.9
+    assert at.keys() == {None}
+
+
+def test_a_client_uploads_unless_it_drops_out_before_or_all_its_uploads_break_off() -> None:
+    plan = plan_of(dropout=0.2, upload_failure=0.5, upload_attempts=2, available_fraction=0.1)
+    for client in map(client_id, range(200)):
+        device = behaviour(plan, client, 1, NOW)
+        assert uploads(plan, client, 1) == (device.drops_out_at is None and device.upload_failures < 2)
+    assert uploads(plan_of(), client_id(0), 1)
 
 
 def test_speeds_are_log_normal_about_their_mean_and_a_clients_own() -> None:
@@ -109,8 +146,8 @@ def test_each_client_has_one_window_in_a_period_that_comes_again() -> None:
 
 def test_a_dropped_out_device_stays_so_however_often_it_is_asked() -> None:
     plan = plan_of(dropout=0.5)
-    assert [device.drops_out for device in all_clients(plan)] == [
-        device.drops_out for device in all_clients(plan, now=NOW + timedelta(days=1))
+    assert [device.drops_out_at for device in all_clients(plan)] == [
+        device.drops_out_at for device in all_clients(plan, now=NOW + timedelta(days=1))
     ]
 
 
@@ -142,9 +179,9 @@ def test_the_trace_has_the_last_word_field_by_field() -> None:
     not_in_trace = client_id(3)
     for number in (1, 2):
         draws = behaviour(drawn, in_trace, number, NOW)
-        expected = Behaviour(True, True, 9, draws.upload_failures, draws.late_seconds)
+        expected = Behaviour(True, RoundTask.REGISTER, 9, draws.upload_failures, draws.late_seconds)
         assert behaviour(traced, in_trace, number, NOW) == expected
-    assert behaviour(traced, in_trace, 3, NOW) == Behaviour(True, True, 1, 0, 2)
+    assert behaviour(traced, in_trace, 3, NOW) == Behaviour(True, RoundTask.REGISTER, 1, 0, 2)
     assert behaviour(traced, in_trace, 0, NOW) == behaviour(drawn, in_trace, 0, NOW), "no round: each training round"
     assert behaviour(traced, not_in_trace, 3, NOW) == behaviour(drawn, not_in_trace, 3, NOW)
 

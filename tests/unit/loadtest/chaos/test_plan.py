@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from fedface_core.domain.devices import RoundTask, behaviour
 from fedface_core.domain.errors import InvalidInputError
-from loadtest.chaos.plan import MARK, service_environment, synthetic_plan
+from fedface_core.domain.ids import client_id
+from loadtest.chaos.plan import MARK, plan_with_dropouts, service_environment, synthetic_plan
 
 
 def test_no_fault_can_make_a_client_fail_and_every_update_is_kept() -> None:
@@ -15,6 +19,17 @@ def test_no_fault_can_make_a_client_fail_and_every_update_is_kept() -> None:
     assert plan.cohort.attempts >= 1_000_000
     assert plan.retention.rounds_of_updates == plan.rounds + 1
     assert (plan.seed, plan.data.seed, plan.split.seed) == (3, 3, 3)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_of_those_that_drop_out_at_some_task_enough_are_left_to_unmask(seed: int) -> None:
+    plan = plan_with_dropouts(clients=64, rounds=2, seed=seed)
+    clients = [client_id(index) for index in range(64)]
+    for number in (1, 2):
+        at = Counter(behaviour(plan, client, number, None).drops_out_at for client in clients)
+        assert {RoundTask.SHARE, RoundTask.TRAIN, RoundTask.SIGN, RoundTask.REVEAL} < at.keys()
+        assert at[None] + at[RoundTask.REVEAL] >= plan.mask_graph(64).signers
+        assert at[None] >= plan.mask_graph(64).threshold
 
 
 def test_a_plan_without_clients_is_refused() -> None:
