@@ -6,6 +6,7 @@ import typer
 
 from loadtest.bench.aggregate import aggregate
 from loadtest.bench.control import control
+from loadtest.bench.masked_rounds import masked_rounds
 from loadtest.bench.secure_aggregation import secure_aggregation
 from loadtest.bench.signatures import signatures
 from loadtest.bench.stack_speed import stack_speed
@@ -25,6 +26,7 @@ app.command("aggregate")(aggregate)
 app.command("chaos")(chaos)
 app.command("control")(control)
 app.command("gpu")(gpu)
+app.command("masked-rounds")(masked_rounds)
 app.command("peers")(peers)
 app.command("scale")(scale)
 app.command("service-times")(service_times)

@@ -42,22 +42,45 @@ class ClientStepTimes:
     """The durations of the clients' steps since this object was made, read from the client service's metrics."""
 
     def __init__(self, stack: LocalStack) -> None:
-        self._url = f"http://{stack.metrics_targets['client']}/metrics"
-        self._before = self._totals()
+        self._totals = _Growth(stack, "fedface_client_step_seconds", ("step",))
 
     def means_ms(self) -> dict[str, float]:
         """Step → its mean duration in milliseconds."""
-        totals = {name: value - self._before.get(name, 0.0) for name, value in self._totals().items()}
+        totals = self._totals.since_then()
         steps = {step for step, kind in totals if kind == "count" and totals[step, kind] > 0}
         return {step: 1000 * totals[step, "sum"] / totals[step, "count"] for step in sorted(steps)}
 
-    def _totals(self) -> Mapping[tuple[str, str], float]:
-        """(step, "sum" or "count") → the value of the metric."""
+
+class ClientBytes:
+    """The bytes that client workers moved since this object was made, read from the client service's metrics."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._totals = _Growth(stack, "fedface_artifact_bytes", ("operation", "kind"))
+
+    def moved(self) -> dict[tuple[str, str], float]:
+        """(operation, kind of artifact) → bytes put to the store or got from it."""
+        totals = self._totals.since_then()
+        return {(operation, kind): count for (operation, kind, total), count in totals.items() if total == "total"}
+
+
+class _Growth:
+    """By how much a metric of the client service has grown since this object was made."""
+
+    def __init__(self, stack: LocalStack, family: str, labels: tuple[str, ...]) -> None:
+        self._url = f"http://{stack.metrics_targets['client']}/metrics"
+        self._family = family
+        self._labels = labels
+        self._before = self._now()
+
+    def since_then(self) -> dict[tuple[str, ...], float]:
+        """Its labels, and in the end "sum", "count" or "total" → the growth."""
+        return {name: value - self._before.get(name, 0.0) for name, value in self._now().items()}
+
+    def _now(self) -> Mapping[tuple[str, ...], float]:
         text = httpx.get(self._url, timeout=10.0, trust_env=False).raise_for_status().text
-        prefix = "fedface_client_step_seconds_"
         return {
-            (sample.labels["step"], sample.name.removeprefix(prefix)): sample.value
+            (*(sample.labels[label] for label in self._labels), sample.name.removeprefix(f"{self._family}_")): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
-            if sample.name in (f"{prefix}sum", f"{prefix}count")
+            if sample.name in (f"{self._family}_{kind}" for kind in ("sum", "count", "total"))
         }
