@@ -39,12 +39,14 @@ def chaos(
     servers, duplicates and delays messages, stops the store, and puts clocks wrong. Exit status 1 if any check fails.
     """
     from fedface_cli.plain_console import talk_console
+    from fedface_learning.seeding import use_deterministic_torch
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.report import print_report
     from loadtest.chaos.report import ChaosOptions, show
     from loadtest.chaos.scenario import run_scenario
 
     exit_on_termination()
+    use_deterministic_torch(threads=1)  # the simulation computes as a client worker does
     console = talk_console()
     options = ChaosOptions(
         preset=preset.value, clients=clients, rounds=rounds, kills=kills, seed=seed, artifacts=artifacts.value

@@ -66,6 +66,9 @@ def test_clients_drop_out_in_each_phase_and_the_model_is_the_simulations(against
         assert len(manifest.accepted) == 32 - gone[RoundTask.SHARE] - gone[RoundTask.TRAIN]
         of_all_rounds += gone
     assert {RoundTask.TRAIN, RoundTask.REVEAL} < of_all_rounds.keys()
+    unmasked = [event.data["because"] for event in services.ports.ledger.events(run.id) if event.name == "round_unmasked"]
+    # Against the lying, who may reveal wrong shares, more are needed.
+    assert against == "lying" or set(unmasked) == {"settled"}, "enough are left to reveal"
 
 
 def test_what_masks_needed_goes_with_the_updates_and_journals_stay() -> None:

@@ -32,6 +32,7 @@ from fedface_core.domain.devices import RoundTask
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.facts import RoundReady
 from fedface_core.domain.failures import OUTLIVED
+from fedface_core.domain.masked_phases import revelations_needed
 from fedface_core.domain.round_phase import BEFORE_OPEN
 from fedface_core.domain.update import RefusalReason
 from fedface_core.ports import ArtifactStore
@@ -159,7 +160,8 @@ def _signature(workbench: Workbench, invitation: Invitation) -> _Made:
 def _revelation(workbench: Workbench, invitation: Invitation) -> _Made:
     client = _masked_client(workbench, invitation)
     key = object_keys.revelation(*_place(invitation))
-    return _Made(key, client.revelation().model_dump_json().encode(), len(client.accepted.updates))
+    needed = revelations_needed(invitation.plan, len(client.shard_round.members), len(client.accepted.updates))
+    return _Made(key, client.revelation().model_dump_json().encode(), needed)
 
 
 def _masked_client(workbench: Workbench, invitation: Invitation) -> MaskedClient:

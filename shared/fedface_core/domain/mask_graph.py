@@ -56,8 +56,8 @@ def choose_parameters(
         raise InvalidInputError(f"{clients} clients in a shard: secure aggregation takes from 3 to {MOST_CLIENTS}")
     if not (0 < corrupt < 1 and 0 <= dropout < 1):
         raise InvalidInputError(f"corrupt {corrupt} and dropout {dropout} must be shares of the shard: above 0 and below 1")
-    colluding = _count(corrupt, clients)
-    dropped = _count(dropout, clients)
+    colluding = count_of(corrupt, clients)
+    dropped = count_of(dropout, clients)
     complete = _complete_graph(clients, colluding, dropped, against)
     if complete is None:
         raise InvalidInputError(
@@ -74,7 +74,7 @@ def choose_parameters(
 
 def can_be_masked(clients: int, corrupt: float, dropout: float, against: Against) -> bool:
     """Whether a shard of so many clients has a graph: quickly, since no smaller graph is better than the complete one."""
-    return _complete_graph(clients, _count(corrupt, clients), _count(dropout, clients), against) is not None
+    return _complete_graph(clients, count_of(corrupt, clients), count_of(dropout, clients), against) is not None
 
 
 def _complete_graph(clients: int, colluding: int, dropped: int, against: Against) -> GraphParameters | None:
@@ -87,7 +87,7 @@ def _complete_graph(clients: int, colluding: int, dropped: int, against: Against
     return GraphParameters(degree, threshold, signers)
 
 
-def _count(share: float, clients: int) -> int:
+def count_of(share: float, clients: int) -> int:
     """``share`` of the clients, rounded up. Float error does not count."""
     return ceil(round(share * clients, 9))
 

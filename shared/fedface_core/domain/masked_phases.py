@@ -12,6 +12,7 @@ from typing import Literal
 from fedface_core.domain.commands import ClientsOfRound, RegisterDevices, RevealShares, ShareKeys, SignAcceptedSet
 from fedface_core.domain.deposit import Deposit
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.mask_graph import count_of
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, Tally
 from fedface_core.domain.round_kind import RoundKind
@@ -111,6 +112,19 @@ def clients_to_unmask(plan: Plan, current: Round, accepted: Set[str], registered
     return found
 
 
+def revelations_needed(plan: Plan, members: int, accepted: int) -> int:
+    """How many of a shard's ``accepted`` clients have to reveal so that it can be unmasked for certain.
+
+    At worst all that are missing of its ``members`` are neighbours of one client. Those that may collude are counted as
+    missing against the lying, since they may reveal wrong shares. All accepted clients are needed if that is not enough.
+    """
+    masks = plan.secure_aggregation
+    assert masks is not None, "asked of plans with masks only"
+    graph = plan.mask_graph(members)
+    wrong = count_of(masks.corrupt, members) if masks.against == "lying" else 0
+    return min(accepted, members - (graph.degree - graph.threshold - wrong))
+
+
 def asked_to_reveal(plan: Plan, current: Round, tally: Tally, shard: int) -> list[str]:
     """The clients of a shard that are asked to reveal, in client order: none before enough of them have signed."""
     clients = _to_unmask(plan, current, tally).get(shard) if current.phase is RoundPhase.UNMASKING else None
@@ -145,13 +159,16 @@ def _to_unmask(plan: Plan, current: Round, tally: Tally) -> dict[int, list[str]]
 def _asked_of_shard(
     plan: Plan, current: Round, tally: Tally, shard: int, accepted: list[str]
 ) -> tuple[type[ClientsOfRound], list[str]]:
-    """A shard's clients sign its accepted set until enough have, and then reveal."""
+    """A shard's clients sign its accepted set until enough have, and then reveal until enough have."""
     registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
-    signers = plan.mask_graph(len(members_of_shard(current, shard, registered))).signers
+    members = len(members_of_shard(current, shard, registered))
+    signers = plan.mask_graph(members).signers
     unsigned = _without(Deposit.SIGNATURE, tally, accepted)
     if len(accepted) - len(unsigned) < signers:
         return SignAcceptedSet, unsigned
-    return RevealShares, _without(Deposit.REVELATION, tally, accepted)
+    unrevealed = _without(Deposit.REVELATION, tally, accepted)
+    is_enough = len(accepted) - len(unrevealed) >= revelations_needed(plan, members, len(accepted))
+    return RevealShares, [] if is_enough else unrevealed
 
 
 def _without(deposit: Deposit, tally: Tally, clients: Iterable[str]) -> list[str]:

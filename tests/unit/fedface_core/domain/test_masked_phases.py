@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -19,9 +20,11 @@ from fedface_core.domain.masked_phases import (
     least_in_sum,
     members_of_shard,
     reason_to_move_on,
+    revelations_needed,
     too_small_shards,
 )
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.round import Round, RoundMasks, ShardRoster, Tally, open_round
 from fedface_core.domain.round_phase import DEPOSITS, RoundPhase
 
@@ -113,6 +116,28 @@ def test_each_shard_signs_until_enough_have_and_then_reveals() -> None:
 def test_against_the_curious_nobody_signs() -> None:
     tally = a_tally(unsettled=(), accepted=COHORT)
     assert asked(RoundPhase.UNMASKING, tally, plan=a_plan("curious")) == {RevealShares: list(COHORT)}
+
+
+@pytest.mark.parametrize("against", ["curious", "lying"])
+@pytest.mark.parametrize("members", [16, 32, 64, 256])
+def test_those_needed_to_reveal_leave_enough_neighbours_to_every_client(members: int, against: str) -> None:
+    masks = {"against": against, "corrupt": 0.1}
+    plan = apply_merge_patch(a_plan(against), {"split": {"clients": 1024}, "secure_aggregation": masks})
+    graph = plan.mask_graph(members)
+    needed = revelations_needed(plan, members, members)
+    assert needed < members, "a round waits for no single client"
+    wrong = ceil(0.1 * members) if against == "lying" else 0
+    assert graph.degree - (members - needed) - wrong >= graph.threshold, "all that are missing are neighbours of one"
+    assert revelations_needed(plan, members, needed - 1) == needed - 1, "then all have to"
+
+
+def test_a_shard_is_asked_no_more_once_enough_have_revealed() -> None:
+    plan = a_plan("curious")
+    needed = revelations_needed(plan, 16, 16)
+    for revealed in (needed - 1, needed):
+        tally = a_tally(unsettled=(), accepted=COHORT, revelation=[*FIRST[:revealed], *SECOND])
+        asked_now = {} if revealed == needed else {RevealShares: list(FIRST[revealed:])}
+        assert asked(RoundPhase.UNMASKING, tally, plan=plan) == asked_now
 
 
 def test_shards_that_cannot_be_unmasked_are_asked_nothing() -> None:
