@@ -25,7 +25,7 @@ from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import mean_feature
 from fedface_learning.seeding import derive_seed
 from fedface_learning.strategies import ClientRound, Tensors, strategy_of
-from fedface_learning.strategies.mean_embeddings import class_embedding_of
+from fedface_learning.strategies.mean_embeddings import renewed_class_embedding
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def train_clients(
     """Train K clients, and return the result of each. It is the one recipe, for one client and for many, on any device.
 
     The optimiser is SGD with momentum, which starts at zero in each round. The strategy gives the loss, and says whether
-    clients make their class embeddings anew before they train, or learn them. The centre is fixed during the training.
+    clients move their class embeddings before they train, or learn them. The centre is fixed during the training.
 
     With centring, each trained model's centre becomes the mean feature of the client's images by its trained network. The
     aggregator averages centres like BatchNorm's statistics, so the centre follows the model. A centre that stayed as at
@@ -150,7 +150,11 @@ def train_clients(
     images = networks.images
     all_pixels = networks.stack([network.pixels(trainee.images_NCHW) for trainee in trainees], images)
     if strategy.renews_class_embedding(plan):
-        renewed_KD = torch.stack([class_embedding_of(network, features_ND) for features_ND in networks.features(all_pixels)])
+        renewed = [
+            renewed_class_embedding(networks.client_round(index), features_ND)
+            for index, features_ND in enumerate(networks.features(all_pixels))
+        ]
+        renewed_KD = torch.stack(renewed)
         networks.class_embeddings.copy_(renewed_KD.reshape(networks.class_embeddings.shape))
     step_gives_before = _first_step_gives_loss_before(network, training, images)
     before_K = None if step_gives_before else networks.measure(all_pixels).losses_K

@@ -35,7 +35,7 @@ from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums
 from fedface_learning.simulation.client_work import RoundInputs, trainees_of
 from fedface_learning.strategies import Tensors, strategy_of
-from fedface_learning.strategies.mean_embeddings import class_embedding_of
+from fedface_learning.strategies.mean_embeddings import renewed_class_embedding
 from fedface_learning.updates.careful_check import unit_directions
 from fedface_learning.updates.norm import update_norm
 
@@ -163,7 +163,7 @@ def _add_gradients(
         pixels = [network.pixels(trainee.images_NCHW) for trainee in group]
         whole_ND = features_of_pixels(network, torch.cat(pixels))
         for own, own_ND in zip(rounds, torch.split(whole_ND, [len(own_NCHW) for own_NCHW in pixels]), strict=True):
-            own.class_embedding_D.copy_(class_embedding_of(network, own_ND))
+            own.class_embedding_D.copy_(renewed_class_embedding(own, own_ND))
     for own in rounds:
         own.class_embedding_D.requires_grad_(class_embedding_rate is not None)
     drawn = [

@@ -24,11 +24,22 @@ def class_embedding_of(network: EmbeddingNetwork, features_ND: Tensor) -> Tensor
     return on_the_grid(mean_feature(normalize(features_ND - network.centre)))
 
 
+def renewed_class_embedding(client_round: ClientRound, features_ND: Tensor) -> Tensor:
+    """The class embedding (D,), on the grid, with which a client trains: half way from the former one to its mean embedding.
+
+    ``features_ND`` are the raw features (N, D) of all its images by the network that the round starts from. The former class
+    embedding is of a round long past, and alone would pull the network back. The mean embedding alone would follow wherever
+    the network goes, so that all embeddings may run together (ADR 45).
+    """
+    former_D = client_round.former_class_embedding_D.cpu()
+    return on_the_grid(former_D + class_embedding_of(client_round.network, features_ND))
+
+
 def upload_mean_embedding(client_round: ClientRound, features_ND: Tensor) -> Tensors:
     """The tensor that a client uploads: its mean embedding (D,) of unit length.
 
     ``features_ND`` are the raw features (N, D) of all its images by the network that it has trained. If there are none, it
-    is the class embedding that was made anew before it trained.
+    is the class embedding that it trained with.
     """
     if not len(features_ND):
         return {MEAN_EMBEDDING: client_round.class_embedding_D}
@@ -48,7 +59,7 @@ def embeds_by_trained(plan: Plan) -> bool:
 
 
 def embeds_by_base(plan: Plan) -> bool:
-    """Whether a client makes its class embedding before it trains, by the network that it starts from."""
+    """Whether a client moves its class embedding before it trains, by the network that it starts from."""
     assert isinstance(plan.strategy, PublicNegativesPlan | FedFVPlan | FedFRPlan)
     return plan.strategy.embedded_by == "base"
 

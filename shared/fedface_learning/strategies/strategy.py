@@ -37,9 +37,9 @@ class ClientRound:
     network: EmbeddingNetwork
     """The network that the client trains. Its centre is fixed during the training."""
     class_embedding_D: Tensor
-    """The client's own class embedding (D,), of unit length: fixed, made anew for this round, or learnt with the network."""
+    """The client's own class embedding (D,), of unit length: fixed, moved before it trains, or learnt with the network."""
     former_class_embedding_D: Tensor
-    """The one (D,) that the client came with: the same, unless it was made anew or learnt. The class sums hold it."""
+    """The one (D,) that the client came with: the same, unless it was moved or learnt. The class sums hold it."""
     global_model: Tensors
     """The parameters and buffers that ``network`` started from, by name."""
     guidance: Tensors
@@ -112,8 +112,8 @@ class Strategy:
     describes_trained: Callable[[Plan], bool] = lambda _plan: True
     """Whether ``uploads``, if there are any, need features by the network that the client has trained."""
     renews_class_embedding: Callable[[Plan], bool] = lambda _plan: False
-    """Whether a client makes its class embedding anew before it trains: the mean embedding of its images by the network that
-    the round starts from, on the grid of `objectives.class_sums`. The one that it came with is of a round long past."""
+    """Whether a client moves its class embedding before it trains, towards the mean embedding of its images by the network
+    that the round starts from (`mean_embeddings.renewed_class_embedding`)."""
     check_guidance: Callable[[Plan, Tensors], None] = lambda _plan, _guidance: None
     """Raises `DamagedObjectError` if a round's guidance is not what ``finish`` gives. It is called once for all clients and
     steps that a process trains with that guidance, so that ``loss`` takes it as it is: on a GPU, every look at a value would

@@ -24,7 +24,7 @@ from fedface_learning.pretraining import PretrainPlan
 from fedface_learning.simulation.fused_rounds import require_fusable
 
 # Part of the name of every result: raise it if a plan gives another result than before, or if its form changes.
-RESULT_SCHEMA: Final = 1
+RESULT_SCHEMA: Final = 2
 
 Point = tuple[tuple[str, Any], ...]
 """A point of the grid: a field and its value on each axis."""

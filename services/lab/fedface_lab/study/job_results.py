@@ -39,7 +39,7 @@ class Snapshot(_ResultPart):
 class JobResult(_ResultPart):
     """The stored result of a job. It follows from the job and its data set, except ``seconds``, the time that it took."""
 
-    schema_version: Literal[1] = RESULT_SCHEMA
+    schema_version: Literal[2] = RESULT_SCHEMA
     plan: Plan
     pretrain: PretrainPlan | None
     scored_part: ScoredPart = "test"

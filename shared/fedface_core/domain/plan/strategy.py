@@ -74,8 +74,9 @@ class PublicNegativesPlan(PlanPart):
     embedded_by: EmbeddedBy = Field(
         default="trained",
         exclude_if=lambda embedded_by: embedded_by == "trained",  # plans without it are as they were in earlier versions
-        description="By which network a client makes its class embedding: the one that it has `trained`, or, before it "
-        "trains with it, the `base` that it starts from. Fused rounds of a study need the latter.",
+        description="How a client's class embedding follows the network. `trained`: it is the mean embedding by the network "
+        "that the client has trained. `base`: before it trains, it moves half way to the mean embedding by the network that "
+        "it starts from. Fused rounds of a study need the latter.",
     )
 
 
@@ -88,9 +89,10 @@ class GaussianNegativesPlan(PublicNegativesPlan):
     name: Literal["gaussian-negatives"] = Field(description="Which strategy it is.")  # type: ignore[assignment]
     embedded_by: Literal["trained", "base", "enrolment"] = Field(  # type: ignore[assignment]
         default="base",
-        description="By which network a client makes its class embedding: the one that it has `trained`, or, before it "
-        "trains with it, the `base` that it starts from. With `enrolment` it keeps that of the initial network, to which "
-        "its photographs stay anchored. Fused rounds of a study need one of the latter two.",
+        description="How a client's class embedding follows the network. `trained`: it is the mean embedding by the network "
+        "that the client has trained. `base`: before it trains, it moves half way to the mean embedding by the network that "
+        "it starts from. With `enrolment` it stays that of the initial network, to which photographs stay anchored. Fused "
+        "rounds of a study need one of the latter two.",
     )
     contrast: Literal["softmax", "spectral"] = Field(
         default="softmax",
