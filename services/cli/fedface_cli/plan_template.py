@@ -78,10 +78,11 @@ def plan_template(preset: str) -> str:
     document = tomlkit.document()
     document.add(tomlkit.comment("A plan of a run. A line that begins with `# ` and a field has the field's default."))
     parts: dict[str, type[BaseModel]] = {}
+    missing: dict[str, type[BaseModel]] = {}
     for name, field in Plan.model_fields.items():
         kinds = parts_of(field)
-        if len(kinds) == 1 and getattr(whole, name) is not None:  # TOML has tables after all plain values
-            parts[name] = kinds[0]
+        if len(kinds) == 1:  # TOML has tables after all plain values
+            (parts if getattr(whole, name) is not None else missing)[name] = kinds[0]
         else:
             _add(document, name, field, _value(plan, name, field), is_set=name in given)
     for name, kind in parts.items():
@@ -92,7 +93,17 @@ def plan_template(preset: str) -> str:
                 value = _value(part, field_name, field)
                 _add(table, field_name, field, value, is_set=field_name in given.get(name, {}))
         document.add(name, table)
-    return tomlkit.dumps(document)
+    return tomlkit.dumps(document) + "".join(_missing_part(name, kind) for name, kind in missing.items())
+
+
+def _missing_part(name: str, kind: type[BaseModel]) -> str:
+    """A part that the plan does not have, as comments: its meaning, and its table with the defaults, further indented."""
+    lines = [f"# {line}" for line in _meaning(Plan.model_fields[name])]
+    lines += [f"# {name} is not set. With all its defaults it would be:", f"#   [{name}]"]
+    for field_name, field in kind.model_fields.items():
+        lines += [f"#   # {line}" for line in _meaning(field)]
+        lines.append(f"#   {field_name} = {tomlkit.item(field.default).as_string()}")
+    return "\n" + "\n".join(lines) + "\n"
 
 
 def _value(dumped: Mapping[str, Any], name: str, field: FieldInfo) -> Any:

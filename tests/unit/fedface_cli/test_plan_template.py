@@ -11,6 +11,7 @@ from fedface_cli.field_names import parts_of
 from fedface_cli.plan_commands import Preset
 from fedface_cli.plan_template import PRESETS, plan_template
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.secure_aggregation import SecureAggregationPlan
 
 each_preset = pytest.mark.parametrize("preset", sorted(PRESETS))
 COMMENTED = re.compile(r"^# ([a-z_]+ = .*)$", re.MULTILINE)
@@ -40,11 +41,20 @@ def test_it_names_every_field(preset: str) -> None:
     plan = Plan.model_validate(PRESETS[preset])
     for name, field in Plan.model_fields.items():
         parts = parts_of(field)
-        is_table = len(parts) == 1 and getattr(plan, name) is not None
-        there = by_table[name] if is_table else top
-        wanted = parts[0].model_fields if is_table else [name]
-        for one in wanted:
-            assert re.search(rf"^(# )?{one} (=|is not set)", there, re.MULTILINE), (name, one)
+        is_part = len(parts) == 1
+        is_missing = is_part and getattr(plan, name) is None
+        there = text if is_missing else by_table[name] if is_part else top
+        for one in parts[0].model_fields if is_part else [name]:
+            assert re.search(rf"^({'#   ' if is_missing else '(# )?'}){one} (=|is not set)", there, re.MULTILINE), (
+                name,
+                one,
+            )
+
+
+def test_a_part_that_is_not_set_stands_there_with_its_defaults() -> None:
+    indented = re.findall(r"^#   (.*)$", plan_template("synthetic"), re.MULTILINE)
+    part = tomllib.loads("\n".join(indented))["secure_aggregation"]
+    assert part == SecureAggregationPlan().model_dump(mode="json")
 
 
 @each_preset
