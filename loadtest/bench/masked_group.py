@@ -31,7 +31,7 @@ class MaskedGroup:
     journals: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, clients: int, graph: GraphParameters, *, minimum: int = 2, number: int = 1, basis: str = "0" * 64) -> Self:
+    def of(cls, clients: int, graph: GraphParameters, *, minimum: int = 2, number: int = 1, start: str = "0" * 64) -> Self:
         """A shard of so many clients, whose devices' secrets follow from their names."""
         names = [client_id(index) for index in range(clients)]
         devices = {name: Device(name, hashlib.sha256(f"device of {name}".encode()).digest()) for name in names}
@@ -40,7 +40,8 @@ class MaskedGroup:
             life="0" * 32,
             number=number,
             shard=0,
-            basis=basis,
+            basis="0" * 64,
+            start=start,
             members=tuple(device.public_keys for device in devices.values()),
             degree=graph.degree,
             threshold=graph.threshold,

@@ -12,10 +12,26 @@ import secrets
 import structlog
 
 from fedface_core.domain.data_error import DataError
-from fedface_core.domain.errors import FedFaceError
+from fedface_core.domain.errors import FedFaceError, InvalidInputError, UpdateRefusedError
 from fedface_core.domain.failures import LONGEST_REASON, masked, reason_of, shortened
+from fedface_core.domain.plan import Plan
 
 log = structlog.get_logger(__name__)
+
+
+def reason_of_client(error: Exception, plan: Plan) -> str:
+    """Why a client failed, as it may leave its device.
+
+    With masks nothing may that was computed from its photographs: norms, losses and counts stay in the log, under a code.
+    """
+    if plan.secure_aggregation is None or isinstance(error, DataError):
+        return public_reason(error)
+    if not isinstance(error, InvalidInputError | UpdateRefusedError):
+        return public_reason(error)
+    code = secrets.token_hex(4)
+    log.warning("client_cannot_update", code=code, detail=masked(str(error)))
+    kind = error.reason if isinstance(error, UpdateRefusedError) else "training"
+    return f"its device has no update to send: {kind} (code {code})"
 
 
 def public_reason(error: Exception, longest: int = LONGEST_REASON) -> str:

@@ -132,7 +132,7 @@ def test_a_device_that_registers_no_keys_is_not_enrolled() -> None:
 @pytest.mark.parametrize(
     ("command", "why"),
     [
-        (ShareKeys, "7 clients of shard 0 have shared keys, fewer than the 8 of a sum that can be unmasked"),
+        (ShareKeys, "7 clients of shard 0 have shared keys, fewer than the 11 of a sum that can be unmasked"),
         (TrainClients, None),
         (RevealShares, None),
     ],

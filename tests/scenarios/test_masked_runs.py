@@ -71,6 +71,10 @@ def test_clients_drop_out_in_each_phase_and_the_model_is_the_simulations(against
     assert against == "lying" or set(unmasked) == {"settled"}, "enough are left to reveal"
 
 
+def test_one_attempt_is_enough_to_sign_and_to_reveal() -> None:
+    completed(InProcess(masked("lying", rounds=1, cohort={"shard_size": 16, "minimum": 1, "attempts": 1})))
+
+
 def test_what_masks_needed_goes_with_the_updates_and_journals_stay() -> None:
     services = InProcess(masked(rounds=3))
     run = completed(services)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -162,3 +163,15 @@ def not_uniform(numbers_V: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> float
     """The chance with which uniform numbers are as uneven in their bytes as these (chi-square, 255 degrees of freedom)."""
     counts = np.bincount(numbers_V.view(np.uint8), minlength=256)
     return float(stats.chisquare(counts).pvalue)
+
+
+def test_a_client_that_fails_does_not_say_how_large_its_update_was() -> None:
+    """The reason names a check, and has a code for the log of the device."""
+    far = {"cohort": {"shard_size": 16, "minimum": 1, "max_update_norm": 1e-4}, "rounds": 1}
+    services = Overheard(small_masked_plan(secure_aggregation=MASKS | WITHOUT_DEADLINES, **far))
+    run = services.run()
+    reasons = set(services.ports.ledger.failed(run.id, 1).values())
+    expected = re.compile(r"its device has no update to send: norm_exceeded \(code [0-9a-f]{8}\)")
+    assert reasons
+    assert all(expected.fullmatch(reason) for reason in reasons)
+    assert not any("from the global model" in record for record in services.records(run))

@@ -36,7 +36,7 @@ from fedface_core.secure_aggregation.errors import RevealRefusedError
 from fedface_learning.client.update import TrainedUpdate, TrainingFailure, Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_worker.checked_artifacts import get_bounded
-from fedface_worker.public_reasons import public_reason
+from fedface_worker.public_reasons import reason_of_client
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -126,7 +126,8 @@ class Attempt:
         """The update that was made of the inputs; None if there is none to deliver, and the client is recorded as failed."""
         with self._counting_errors():
             if isinstance(made, TrainingFailure):
-                fail(self.workbench.ports, self.invitation, made.reason)
+                error = InvalidInputError(made.reason)
+                fail(self.workbench.ports, self.invitation, reason_of_client(error, self.invitation.plan))
                 return None
             inputs.count_images()
             with self._failing():
@@ -179,7 +180,7 @@ class Attempt:
         try:
             yield
         except (InvalidInputError, DamagedObjectError, LostResidualError, UpdateRefusedError, RevealRefusedError) as error:
-            fail(self.workbench.ports, self.invitation, public_reason(error))
+            fail(self.workbench.ports, self.invitation, reason_of_client(error, self.invitation.plan))
 
     def _masked(self, update: Update) -> Update:
         """The update as it leaves the device: under masks if the plan says so."""

@@ -41,7 +41,7 @@ from fedface_core.secure_aggregation.simulated_device import simulated_device
 from fedface_core.signing.life import working_for
 from fedface_learning.formats.codec import sha256_hex
 from fedface_worker.checked_artifacts import get_bounded
-from fedface_worker.public_reasons import public_reason
+from fedface_worker.public_reasons import reason_of_client
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -96,13 +96,15 @@ def _deposit(workbench: Workbench, command: ClientsOfRound, invitation: Invitati
     if not attempt:
         log.debug("nothing_to_do")
         return
-    if attempt > invitation.plan.cohort.attempts:
-        _give_up(workbench, invitation, f"gave up after {invitation.plan.cohort.attempts} attempts")
+    # A phase counts attempts together, and in the last one a client may have two tasks: it signs, and it reveals.
+    attempts = invitation.plan.cohort.attempts * (1 if current.takes in BEFORE_OPEN else 2)
+    if attempt > attempts:
+        _give_up(workbench, invitation, f"gave up after {attempts} attempts")
         return
     try:
         _make(workbench, invitation, kind, make)
     except (RevealRefusedError, InvalidInputError, DamagedObjectError) as error:
-        _give_up(workbench, invitation, public_reason(error))
+        _give_up(workbench, invitation, reason_of_client(error, invitation.plan))
     except Exception as error:
         count_error(workbench.ports, invitation, error, attempt)
         raise

@@ -10,7 +10,7 @@ from fedface_core.domain.failures import OUTLIVED, PROCESS_ENDED, client_step, i
 from fedface_core.ports import Ports
 from fedface_core.runtime.failing_steps import count_safely
 from fedface_core.runtime.metrics import UPDATES
-from fedface_worker.public_reasons import public_reason
+from fedface_worker.public_reasons import reason_of_client
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ def count_error(ports: Ports, invitation: Invitation, error: Exception, attempt:
             if attempt is not None:
                 ports.ledger.take_back_attempt(run_id, number, invitation.client_id)
             return
-        reason = public_reason(error)
+        reason = reason_of_client(error, invitation.plan)
         failure = ports.ledger.record_failure(run_id, number, client_step(invitation.client_id), reason)
         attempts = invitation.plan.cohort.attempts
         if is_final(failure, attempts) if attempt is None else attempt >= attempts:

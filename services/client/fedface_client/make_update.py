@@ -97,8 +97,10 @@ class TrainingInputs:
         return cls(trainer, trainee, TrainingRound(plan, opened.number, guidance, started_from(opened)))
 
     def count_images(self) -> None:
-        """Count the images that the client has seen in its steps."""
+        """Count the images that the client has seen in its steps; not with masks, which hide how many it has."""
         training = self.training
+        if training.plan.secure_aggregation is not None:
+            return
         batch = images_in_a_step(training.plan.local_training, len(self.trainee.images_NCHW))
         TRAINING_IMAGES.inc(training.steps * batch)
 

@@ -61,14 +61,14 @@ def members_of_shard(current: Round, shard: int, registered: Iterable[str]) -> l
 def least_in_sum(plan: Plan, members: int) -> int | None:
     """How many updates of a shard a sum must have so that it can and may be unmasked; None if the shard cannot be masked.
 
-    As many as the plan's minimum, as must sign, and one more than give a secret, since nobody has a share of its own.
+    As many as the plan says (`Plan.least_to_unmask`), as must sign, and one more than give a secret: nobody has a share of
+    its own.
     """
-    assert plan.secure_aggregation is not None, "asked of plans with masks only"
     try:
         graph = plan.mask_graph(members)
     except InvalidInputError:
         return None
-    return max(plan.secure_aggregation.minimum, graph.threshold + 1, graph.signers)
+    return max(plan.least_to_unmask(members), graph.threshold + 1, graph.signers)
 
 
 def too_small_shards(plan: Plan, current: Round, tally: Tally) -> dict[int, str]:
@@ -130,8 +130,8 @@ def asked_to_reveal(plan: Plan, current: Round, tally: Tally, shard: int) -> lis
     clients = _to_unmask(plan, current, tally).get(shard) if current.phase is RoundPhase.UNMASKING else None
     if clients is None:
         return []
-    command, asked = _asked_of_shard(plan, current, tally, shard, clients)
-    return asked if command is RevealShares else []
+    asked_of_shard = dict(_asked_of_shard(plan, current, tally, shard, clients))
+    return asked_of_shard.get(RevealShares, [])
 
 
 def _asked(plan: Plan, current: Round, tally: Tally) -> Iterator[tuple[type[ClientsOfRound], list[str]]]:
@@ -146,7 +146,7 @@ def _asked(plan: Plan, current: Round, tally: Tally) -> Iterator[tuple[type[Clie
                     yield ShareKeys, _without(Deposit.KEY_BUNDLE, tally, (c for c in members if c in tally.unsettled))
         case RoundPhase.UNMASKING:
             for shard, clients in _to_unmask(plan, current, tally).items():
-                yield _asked_of_shard(plan, current, tally, shard, clients)
+                yield from _asked_of_shard(plan, current, tally, shard, clients)
         case _:
             return
 
@@ -158,17 +158,24 @@ def _to_unmask(plan: Plan, current: Round, tally: Tally) -> dict[int, list[str]]
 
 def _asked_of_shard(
     plan: Plan, current: Round, tally: Tally, shard: int, accepted: list[str]
-) -> tuple[type[ClientsOfRound], list[str]]:
-    """A shard's clients sign its accepted set until enough have, and then reveal until enough have."""
+) -> Iterator[tuple[type[ClientsOfRound], list[str]]]:
+    """A shard's clients sign its accepted set. Once enough have, they also reveal, until enough have.
+
+    Those that have not signed are still asked to: signatures of clients that lie do not count for those that reveal.
+    """
     registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
     members = len(members_of_shard(current, shard, registered))
     signers = plan.mask_graph(members).signers
     unsigned = _without(Deposit.SIGNATURE, tally, accepted)
     if len(accepted) - len(unsigned) < signers:
-        return SignAcceptedSet, unsigned
+        yield SignAcceptedSet, unsigned
+        return
     unrevealed = _without(Deposit.REVELATION, tally, accepted)
     is_enough = len(accepted) - len(unrevealed) >= revelations_needed(plan, members, len(accepted))
-    return RevealShares, [] if is_enough else unrevealed
+    if not is_enough:
+        if signers:
+            yield SignAcceptedSet, unsigned
+        yield RevealShares, unrevealed
 
 
 def _without(deposit: Deposit, tally: Tally, clients: Iterable[str]) -> list[str]:

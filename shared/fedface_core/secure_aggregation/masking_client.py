@@ -69,8 +69,8 @@ def sign_of(client: str, neighbour: str) -> int:
 def commit_to(journal: Journal, shard_round: ShardRound, roster: Roster, sha256: str) -> None:
     """Remember the masked update with this SHA-256, before it is put anywhere.
 
-    `RevealRefusedError` if the client has masked another one in this round, or has let a sum with an update of the same
-    basis be unmasked in another round: the difference of the two might be one client's update.
+    `RevealRefusedError` if the client has masked another one in this round, or has let a sum with an update from the same
+    start be unmasked in another round: the difference of the two might be one client's update.
     """
     refuse_second_sum(journal, shard_round)
     this = _masked(roster, sha256)
@@ -87,10 +87,10 @@ def has_masked(journal: Journal, shard_round: ShardRound, roster: Roster, sha256
 
 
 def refuse_second_sum(journal: Journal, shard_round: ShardRound) -> None:
-    """Raise `RevealRefusedError` if an update of the same basis may be in the sum of another round."""
-    if journal.get(basis_key(shard_round)) not in {None, shard_round.digest}:
+    """Raise `RevealRefusedError` if an update from the same start may be in the sum of another round."""
+    if journal.get(start_key(shard_round)) not in {None, shard_round.digest}:
         raise RevealRefusedError(
-            f"this client has an update of the basis of {shard_round} in the sum of another round: the difference of the "
+            f"this client has an update from the start of {shard_round} in the sum of another round: the difference of the "
             "two sums might be one client's update"
         )
 
@@ -103,6 +103,6 @@ def _masked(roster: Roster, sha256: str) -> str:
     return f"{roster.digest} {sha256}"
 
 
-def basis_key(shard_round: ShardRound) -> str:
-    """Under which key of the journal a client remembers in which round's sum its update is."""
-    return f"summed {shard_round.run_id} {shard_round.life} {shard_round.basis}"
+def start_key(shard_round: ShardRound) -> str:
+    """Under which key of the journal a client remembers in which round's sum its update from that start is."""
+    return f"summed {shard_round.start}"

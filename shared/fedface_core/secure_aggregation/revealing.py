@@ -17,7 +17,7 @@ from fedface_core.secure_aggregation.accepted_set import AcceptedSet, check_agre
 from fedface_core.secure_aggregation.device import Device, Signature
 from fedface_core.secure_aggregation.errors import DamagedShareError, RevealRefusedError
 from fedface_core.secure_aggregation.key_bundle import Shared, encode_share, open_shares
-from fedface_core.secure_aggregation.masking_client import Journal, basis_key, has_masked, refuse_second_sum
+from fedface_core.secure_aggregation.masking_client import Journal, has_masked, refuse_second_sum, start_key
 from fedface_core.secure_aggregation.roster import ReceivedShares, Roster
 from fedface_core.secure_aggregation.shamir import SHARE_BYTES
 from fedface_core.secure_aggregation.shard_round import ShardRound
@@ -43,7 +43,7 @@ def secret_to_reveal(neighbour: str, accepted: AcceptedSet) -> Shared:
 
 
 class Signer:
-    """A client that signs and reveals, by its journal: for one accepted set in a round, and for one round from a basis."""
+    """A client that signs and reveals, by its journal: for one accepted set in a round, and for one round from a start."""
 
     def __init__(self, device: Device, journal: Journal) -> None:
         self._device = device
@@ -63,8 +63,8 @@ class Signer:
             )
         if not has_masked(self._journal, shard_round, roster, own):
             raise RevealRefusedError(f"{client} made another update than was accepted of it in {shard_round}")
-        refuse_second_sum(self._journal, shard_round)
-        self._journal.setdefault(basis_key(shard_round), shard_round.digest)
+        if self._journal.setdefault(start_key(shard_round), shard_round.digest) != shard_round.digest:
+            refuse_second_sum(self._journal, shard_round)
         if self._journal.setdefault(f"signed {shard_round.digest}", accepted.digest) != accepted.digest:
             raise RevealRefusedError(
                 f"{client} has signed another accepted set of {shard_round}: for a second one it would reveal the other "

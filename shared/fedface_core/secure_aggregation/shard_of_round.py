@@ -17,8 +17,6 @@ def shard_round_of(run: Run, current: Round, shard: int, keys: Mapping[str, Devi
 
     `InvalidInputError` if they are too few to be masked.
     """
-    masks = run.plan.secure_aggregation
-    assert masks is not None, "asked of plans with masks only"
     graph = run.plan.mask_graph(len(keys))
     return ShardRound(
         run_id=run.id,
@@ -26,12 +24,21 @@ def shard_round_of(run: Run, current: Round, shard: int, keys: Mapping[str, Devi
         number=current.number,
         shard=shard,
         basis=basis_of(run.plan, current),
+        start=start_of(current),
         members=tuple(keys[client] for client in sorted(keys)),
         degree=graph.degree,
         threshold=graph.threshold,
         signers=graph.signers,
-        minimum=masks.minimum,
+        minimum=run.plan.least_to_unmask(len(keys)),
     )
+
+
+def start_of(current: RoundState) -> str:
+    """The digest of the model version and the guidance that updates of a round start from: what a client itself reads.
+
+    Of one start a client lets one sum be unmasked. So nothing is in it that control could change without a client noticing.
+    """
+    return digest("start", current.model_sha256, current.guidance_sha256 or "")
 
 
 def basis_of(plan: Plan, current: RoundState) -> str:

@@ -31,6 +31,7 @@ class ShardRound(BaseModel):
     number: Counted
     shard: Counted
     basis: Sha256 = Field(description="The digest of all that the round's updates are computed from: plan, model, guidance.")
+    start: Sha256 = Field(description="The digest of what a client itself reads of it: the model version and the guidance.")
     members: Annotated[tuple[DeviceKeys, ...], Field(min_length=3, max_length=MOST_CLIENTS)]
     degree: Annotated[int, Field(gt=0, lt=MOST_CLIENTS)] = Field(description="Neighbours of each client.")
     threshold: Annotated[int, Field(gt=1, lt=MOST_CLIENTS)] = Field(description="Shares that give a secret.")

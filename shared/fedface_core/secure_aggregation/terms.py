@@ -14,13 +14,12 @@ from fedface_core.secure_aggregation.shard_round import ShardRound
 
 def check_terms(plan: Plan, shard_round: ShardRound) -> None:
     """Raise `RevealRefusedError` unless a shard's round has the graph of the plan, and the plan's minimum at least."""
-    assert plan.secure_aggregation is not None, "asked of plans with masks only"
     graph = plan.mask_graph(len(shard_round.members))
     offered = GraphParameters(shard_round.degree, shard_round.threshold, shard_round.signers)
     if offered != graph:
         raise RevealRefusedError(f"{shard_round} has {offered}, and by its plan a shard of this size has {graph}")
-    if shard_round.minimum < plan.secure_aggregation.minimum:
+    least = plan.least_to_unmask(len(shard_round.members))
+    if shard_round.minimum < least:
         raise RevealRefusedError(
-            f"{shard_round} would unmask a sum of {shard_round.minimum} updates, and its plan none below "
-            f"{plan.secure_aggregation.minimum}"
+            f"{shard_round} would unmask a sum of {shard_round.minimum} updates, and its plan none below {least}"
         )

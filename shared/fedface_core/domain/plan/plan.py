@@ -9,7 +9,7 @@ from pydantic import Field, StrictFloat, model_validator
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_index
-from fedface_core.domain.mask_graph import GraphParameters, choose_parameters
+from fedface_core.domain.mask_graph import GraphParameters, choose_parameters, count_of
 from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, NormClippingPlan, SgdPlan
 from fedface_core.domain.plan.cohort import CohortPlan
 from fedface_core.domain.plan.compute import ComputePlan, is_default
@@ -160,6 +160,15 @@ class Plan(PlanPart):
         wanted = self.cohort.shard_size
         masks = self.secure_aggregation
         return wanted if masks is None else masks.shard_size_for(clients, wanted)
+
+    def least_to_unmask(self, members: int) -> int:
+        """Of how many updates a sum of a masked shard with so many members is at least.
+
+        The plan's minimum, and all but those that may drop out: the bounds of `mask_graph` hold for no more of them.
+        """
+        masks = self.secure_aggregation
+        assert masks is not None, "asked of plans with masks only"
+        return max(masks.minimum, members - count_of(masks.dropout, members))
 
     def mask_graph(self, members: int) -> GraphParameters:
         """The graph of a masked shard with so many members. `InvalidInputError` if none is good enough.

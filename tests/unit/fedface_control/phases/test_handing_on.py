@@ -66,7 +66,7 @@ def test_a_shard_is_left_out_whose_roster_is_too_small() -> None:
     handing_on.shares_handed_on(masked.control.ports, masked.run, handed_on(clients=FIRST[9:]))
     assert masked.round.masks is not None
     assert masked.round.masks.rosters == {0: None}
-    why = "7 clients of shard 0 have shared keys, fewer than the 8 of a sum that can be unmasked"
+    why = "7 clients of shard 0 have shared keys, fewer than the 11 of a sum that can be unmasked"
     assert masked.control.ledger.failed(RUN, 1) == dict.fromkeys(FIRST, why)
 
 
@@ -99,5 +99,5 @@ def test_rosters_are_taken_in_their_phase_only(phase: RoundPhase) -> None:
 
 def test_a_client_of_another_shard_is_on_no_roster() -> None:
     masked = shared()
-    handing_on.shares_handed_on(masked.control.ports, masked.run, handed_on(clients=[*FIRST[:10], *SECOND]))
-    assert set(masked.control.ledger.failed(RUN, 1)) == set(FIRST[10:])
+    handing_on.shares_handed_on(masked.control.ports, masked.run, handed_on(clients=[*FIRST[:11], *SECOND]))
+    assert set(masked.control.ledger.failed(RUN, 1)) == set(FIRST[11:])

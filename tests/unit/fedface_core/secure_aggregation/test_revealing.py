@@ -123,19 +123,19 @@ def test_who_is_not_on_the_roster_masks_nothing() -> None:
         masks(masked, roster, masked.received[FIRST])
 
 
-def test_an_update_of_one_basis_is_in_one_sum() -> None:
+def test_an_update_from_one_start_is_in_one_sum() -> None:
     """A round that is tried again from the same model has the same updates: two sums of them could be subtracted."""
     first = Masked(group())
     again = Masked(replace(group(number=2), journals=first.group.journals))
     first.group.sign(FIRST, first.roster, first.accepted())
-    with pytest.raises(RevealRefusedError, match=r"an update of the basis of shard 0 of round 2 .* in the sum of another"):
+    with pytest.raises(RevealRefusedError, match=r"an update from the start of shard 0 of round 2 .* in the sum of another"):
         again.group.sign(FIRST, again.roster, again.accepted())
     third = replace(group(number=3), journals=first.group.journals)
     bundles = third.share_keys(third.devices)
     roster, received = third.close_roster(bundles)
     with pytest.raises(RevealRefusedError, match="in the sum of another round"):
         third.mask(FIRST, roster, received[FIRST], update())
-    next_model = Masked(replace(group(number=4, basis="4" * 64), journals=first.group.journals))
+    next_model = Masked(replace(group(number=4, start="4" * 64), journals=first.group.journals))
     assert next_model.group.sign(FIRST, next_model.roster, next_model.accepted())
 
 

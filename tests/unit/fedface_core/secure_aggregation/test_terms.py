@@ -26,7 +26,7 @@ def masked_plan(rounds: int = 8, **masks: str | float) -> Plan:
 
 
 PLAN = masked_plan(against="lying")
-ROUND = MaskedGroup.of(16, PLAN.mask_graph(16), minimum=8).shard_round
+ROUND = MaskedGroup.of(16, PLAN.mask_graph(16), minimum=11).shard_round
 
 
 def changed(**changes: int) -> ShardRound:
@@ -35,7 +35,7 @@ def changed(**changes: int) -> ShardRound:
 
 def test_the_round_of_the_plan_is_taken_and_one_with_a_larger_minimum() -> None:
     check_terms(PLAN, ROUND)
-    check_terms(PLAN, changed(minimum=10))
+    check_terms(PLAN, changed(minimum=12))
 
 
 @pytest.mark.parametrize("easier", [{"threshold": 2}, {"signers": 0}, {"degree": 14, "threshold": 10}])
@@ -45,8 +45,8 @@ def test_a_round_with_another_graph_is_refused(easier: dict[str, int]) -> None:
 
 
 def test_a_smaller_sum_is_refused() -> None:
-    with pytest.raises(RevealRefusedError, match="would unmask a sum of 7 updates, and its plan none below 8"):
-        check_terms(PLAN, changed(minimum=7))
+    with pytest.raises(RevealRefusedError, match="would unmask a sum of 10 updates, and its plan none below 11"):
+        check_terms(PLAN, changed(minimum=10))
 
 
 def test_a_long_run_has_larger_graphs_for_the_same_chance() -> None:
