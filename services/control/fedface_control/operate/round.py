@@ -56,9 +56,10 @@ def retry_round(ports: Ports, run_id: str, number: int, key: str | None = None) 
     if current is None:
         return run
     if current.kind is RoundKind.ENROLMENT:
+        # Two masked runs whose enrolled clients differ by one would show that client's class embedding.
+        instead = "close it early" if run.plan.secure_aggregation else "close it early, or cancel the run and clone it"
         raise WrongPhaseError(
-            f"cannot retry round 0 of {run_id}: enrolment invites every client, so there is no fresh cohort; "
-            "close it early, or cancel the run and clone it"
+            f"cannot retry round 0 of {run_id}: enrolment invites every client, so there is no fresh cohort; {instead}"
         )
     if run.plan.secure_aggregation and (because := why_too_few(run, clients_left(ports, run))):
         raise WrongPhaseError(f"cannot retry round {number} of {run_id}: {because}")
