@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loadtest.bench.report import BenchmarkReport
 from loadtest.gpu.equality import Check
+from loadtest.gpu.goals import Judgement
 from loadtest.gpu.speeds import Speed
 
 
@@ -13,5 +14,6 @@ class GpuReport(BenchmarkReport):
     device: str
     checks: tuple[Check, ...]
     speeds: tuple[Speed, ...]
+    goals: tuple[Judgement, ...]
     left_out: tuple[str, ...]
     """What was not measured, and why."""

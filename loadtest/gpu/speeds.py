@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch.nn.functional import normalize
 
-from fedface_core.domain.device_kinds import DeviceKind, Precision
+from fedface_core.domain.device_kinds import CPU, DeviceKind, Precision
 from fedface_core.domain.plan import Plan
 from fedface_learning.client.local_training import TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
@@ -25,6 +25,9 @@ from loadtest.bare.loop import BareLoop
 from loadtest.bare.workload import Workload
 from loadtest.bench.plan_workload import workload_of
 from loadtest.bench.repetitions import Repeated, measure_in_turns, ratios
+from loadtest.gpu.goals import PRETRAINING, SIMULATED_ROUND, TRAINING, TRAINING_TF32, WIDE_TRAINING, Goal
+from loadtest.gpu.peak_memory import peak_memory
+from loadtest.gpu.time_budget import TimeBudget
 from loadtest.gpu.workloads import IMAGES, Noise, Size, plan_for, trainees_of
 
 REFERENCE = "the reference round"
@@ -32,7 +35,7 @@ WIDE = "a wide network"
 
 
 class Speed(BaseModel):
-    """How long something takes in FedFace and by another way on that device, and the goal for their ratio."""
+    """How long something takes in FedFace and by another way on that device."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,8 +44,10 @@ class Speed(BaseModel):
     beside: str = "bare loop"
     """What it is compared with."""
     beside_seconds: Repeated
-    goal: float
-    """How many times as fast as that it is to be."""
+    goal: Goal | None = None
+    """The goal for their ratio; None if there is none."""
+    peak_bytes: int | None = None
+    """The most memory of the GPU that FedFace took; None if it was not measured."""
 
     @property
     def ratio(self) -> Repeated:
@@ -50,22 +55,32 @@ class Speed(BaseModel):
         return ratios(self.beside_seconds.values, self.seconds.values)
 
 
-def measure_all(size: Size, device: DeviceKind, repetitions: int) -> list[Speed]:
-    """Every goal's figures."""
-    precisions: tuple[Precision, ...] = ("float32", "tf32") if device == "cuda" else ("float32",)
-    speeds = []
-    for precision in precisions:
+def measure_all(size: Size, device: DeviceKind, repetitions: int, budget: TimeBudget) -> list[Speed]:
+    """Every goal's figures that are measured in this process, as far as the time goes."""
+    speeds: list[Speed] = []
+    goals: dict[Precision, Goal] = {"float32": TRAINING} if device == CPU else {"float32": TRAINING, "tf32": TRAINING_TF32}
+    for precision, goal in goals.items():
         plan = plan_for(size.network, size.clients, size.at_once, device, precision)
-        goal = 40.0 if precision == "float32" else 80.0
-        speeds.append(_training(f"{REFERENCE}, {size.at_once} clients at once, {precision}", plan, repetitions, goal))
+        what = f"{REFERENCE}, {size.at_once} clients at once, {precision}"
+        with budget.part(what):
+            speeds.append(_training(what, plan, repetitions, goal))
     wide = plan_for(size.wide, size.wide_clients, size.wide_at_once, device)
-    speeds.append(_training(f"{WIDE}, {size.wide_at_once} clients at once, float32", wide, repetitions, 4.0))
-    speeds.append(_round(plan_for(size.network, size.clients, size.at_once, device), repetitions))
-    speeds.append(_pretraining(size, device, repetitions))
+    what = f"{WIDE}, {size.wide_at_once} clients at once, float32"
+    with budget.part(what):
+        speeds.append(_training(what, wide, repetitions, WIDE_TRAINING))
+    what = "a simulated round"
+    with budget.part(what):
+        speeds.append(_round(what, plan_for(size.network, size.clients, size.at_once, device), repetitions))
+    for network in size.pretrained:
+        plan = plan_for(network, 2, 1, device)
+        what = f"{plan.model.architecture}, pre-training, {size.pretrain_steps} steps of {size.batch}, bfloat16"
+        with budget.part(what):
+            goal_or_none = PRETRAINING if network is size.pretrained[0] else None
+            speeds.append(_pretraining(what, plan, size, repetitions, goal_or_none))
     return speeds
 
 
-def _training(what: str, plan: Plan, repetitions: int, goal: float) -> Speed:
+def _training(what: str, plan: Plan, repetitions: int, goal: Goal) -> Speed:
     device = prepare_device(plan.compute)
     trainer = LocalTrainer(initial_network(plan.model, plan.seed), device)
     trainees = trainees_of(plan)
@@ -77,12 +92,12 @@ def _training(what: str, plan: Plan, repetitions: int, goal: float) -> Speed:
     return _speed(what, train, partial(_bare_clients, *_bare(plan)), repetitions, goal)
 
 
-def _round(plan: Plan, repetitions: int) -> Speed:
+def _round(what: str, plan: Plan, repetitions: int) -> Speed:
     measures = {"ours": simulated_round(plan), "bare": bare_round(plan)}
     for measure in measures.values():
         measure()  # to warm up
     found = measure_in_turns(measures, repetitions)
-    return Speed(what="a simulated round", seconds=found["ours"], beside_seconds=found["bare"], goal=20.0)
+    return Speed(what=what, seconds=found["ours"], beside_seconds=found["bare"], goal=SIMULATED_ROUND)
 
 
 def simulated_round(plan: Plan) -> Callable[[], float]:
@@ -116,13 +131,20 @@ def _bare_clients(loop: BareLoop, workload: Workload) -> None:
         loop.train(images_NCHW, row_D)
 
 
-def _pretraining(size: Size, kind: DeviceKind, repetitions: int) -> Speed:
-    plan = plan_for(size.pretrained, 2, 1, kind)
+def _pretraining(what: str, plan: Plan, size: Size, repetitions: int, goal: Goal | None) -> Speed:
+    kind = plan.compute.device
     people = -(-size.batch // IMAGES)
     faces = Noise(plan, people)
     settings = PretrainPlan(batch_size=size.batch, epochs=1000, device=kind, precision="bfloat16")
-    training = CosFaceTraining(initial_network(plan.model, 0), read_all_images(faces, faces.identities), settings)
     device = set_up(kind, "bfloat16")
+    with peak_memory(kind) as peak:  # before the bare loop takes any
+        training = CosFaceTraining(initial_network(plan.model, 0), read_all_images(faces, faces.identities), settings)
+
+        def ours() -> None:
+            for _ in range(size.pretrain_steps):
+                training.take_step()
+
+        ours()
     network = initial_network(plan.model, 0).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     head = CosFaceHead(people, plan.model.embedding_size, settings).to(device)
     parameters = [*network.parameters(), *head.parameters()]
@@ -140,21 +162,23 @@ def _pretraining(size: Size, kind: DeviceKind, repetitions: int) -> Speed:
             torch.autograd.backward(loss)
             optimiser.step()
 
-    def ours() -> None:
-        for _ in range(size.pretrain_steps):
-            training.take_step()
-
-    what = f"{plan.model.architecture}, pre-training, {size.pretrain_steps} steps of {size.batch}, bfloat16"
-    return _speed(what, ours, bare, repetitions, 0.8)
+    return _speed(what, ours, bare, repetitions, goal, peak.bytes)
 
 
-def _speed(what: str, ours: Callable[[], None], bare: Callable[[], None], repetitions: int, goal: float) -> Speed:
+def _speed(
+    what: str,
+    ours: Callable[[], None],
+    bare: Callable[[], None],
+    repetitions: int,
+    goal: Goal | None,
+    peak_bytes: int | None = None,
+) -> Speed:
     measures = {"ours": partial(_seconds, ours), "bare": partial(_seconds, bare)}
     for measure in measures.values():
         measure()  # to warm up
     found = measure_in_turns(measures, repetitions)
     gc.collect()
-    return Speed(what=what, seconds=found["ours"], beside_seconds=found["bare"], goal=goal)
+    return Speed(what=what, seconds=found["ours"], beside_seconds=found["bare"], goal=goal, peak_bytes=peak_bytes)
 
 
 def _seconds(work: Callable[[], None]) -> float:

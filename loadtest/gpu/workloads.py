@@ -21,6 +21,7 @@ from loadtest.bench.reference_workload import REFERENCE_NETWORK, reference_plan
 WIDE_NETWORK: Final[dict[str, Any]] = {"architecture": "spherenet-4"}
 """The published shape: 12.6 million parameters, 112×96 pixels in colour."""
 TINY_NETWORK: Final[dict[str, Any]] = REFERENCE_NETWORK | {"height": 16, "width": 16, "widths": [2, 4, 4, 4]}
+_TINY_IRESNET: Final[dict[str, Any]] = TINY_NETWORK | {"architecture": "iresnet-50", "widths": [8, 8, 8, 8]}
 IMAGES: Final = 10
 
 
@@ -34,19 +35,21 @@ class Size:
     wide: dict[str, Any]
     wide_clients: int
     wide_at_once: int
-    pretrained: dict[str, Any]
+    pretrained: tuple[dict[str, Any], ...]
+    """The networks that are pre-trained. The goal is for the first."""
     batch: int
     pretrain_steps: int
 
     @classmethod
     def full(cls) -> Self:
-        """The reference round, wide networks, and SphereNet-64 on batches of 512."""
-        return cls(REFERENCE_NETWORK, 200, 200, WIDE_NETWORK, 20, 20, {"architecture": "spherenet-64"}, 512, 6)
+        """The reference round, wide networks, and SphereNet-64 and iresnet-50 on batches of 512."""
+        pretrained = ({"architecture": "spherenet-64"}, {"architecture": "iresnet-50"})
+        return cls(REFERENCE_NETWORK, 200, 200, WIDE_NETWORK, 20, 20, pretrained, 512, 6)
 
     @classmethod
     def tiny(cls) -> Self:
         """So little that a CPU takes seconds: it shows that the command works, and no speed."""
-        return cls(TINY_NETWORK, 6, 3, TINY_NETWORK, 2, 2, TINY_NETWORK, 16, 2)
+        return cls(TINY_NETWORK, 6, 3, TINY_NETWORK, 2, 2, (TINY_NETWORK, _TINY_IRESNET), 16, 2)
 
 
 def plan_for(network: dict[str, Any], clients: int, at_once: int, device: str, precision: str = "float32") -> Plan:

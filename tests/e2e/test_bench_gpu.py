@@ -17,7 +17,9 @@ def test_it_measures_the_stack_and_says_that_pfl_research_is_not_there(fedface: 
     status, out, err = fedface("bench", "gpu", *options)
     assert status == 0, err
     report = json.loads(out)
-    assert [speed["goal"] for speed in report["speeds"]] == [40, 4, 20, 0.8, 8]
+    goals = [speed["goal"] and speed["goal"]["times_as_fast"] for speed in report["speeds"]]
+    assert goals == [40, 4, 20, 0.8, None, 8, None]
     assert all(min(speed["seconds"]["values"]) > 0 for speed in report["speeds"])
     assert all(check["holds"] for check in report["checks"])
-    assert len(report["left_out"]) == 1
+    assert {goal["outcome"] for goal in report["goals"]} == {"not measured"}, "for a CPU no goal is set"
+    assert len(report["left_out"]) == 2

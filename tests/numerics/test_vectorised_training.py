@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
+from fedface_learning.client import vectorised_training
 from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import TrainingFailure, Update, training_updates
+from fedface_learning.client.vectorised_training import VectorisedNetworks
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import initial_network
@@ -194,6 +197,32 @@ def test_the_loss_of_every_strategy_is_a_mean_over_images(tiny_plan: PlanOf, tin
     )
     assert_equal_within_rounding(one, several)
     assert [update.accepted.images for update in several.values()] == [6, 1, 3, 5]
+
+
+@pytest.mark.parametrize("images_per_client", [None, 6])
+def test_features_are_those_of_a_measurement_and_no_loss_is_computed(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset, monkeypatch: pytest.MonkeyPatch, images_per_client: int | None
+) -> None:
+    counts = [6, 6 if images_per_client is None else 4]
+    plan = tiny_plan(local_training={"vectorised_clients": 2}, data={"images_per_client": images_per_client})
+    trainees = [
+        Trainee(client_id(index), tiny_faces.images(f"person-{index}")[:count], torch.eye(16)[index], place=index)
+        for index, count in enumerate(counts)
+    ]
+
+    def stacked() -> tuple[VectorisedNetworks, Any]:
+        networks = VectorisedNetworks(LocalTrainer(initial_network(plan.model, 0)), trainees, TrainingRound(plan, 1))
+        pixels = [networks.network.pixels(trainee.images_NCHW) for trainee in trainees]
+        return networks, networks.stack(pixels, networks.images)
+
+    networks, batches = stacked()
+    measured = networks.measure(batches).features
+    monkeypatch.setattr(vectorised_training, "strategy_of", lambda _plan: SimpleNamespace(loss=None))  # fails if called
+    networks, batches = stacked()
+    found = networks.features(batches)
+    assert [len(each_ND) for each_ND in found] == counts
+    for one_ND, other_ND in zip(found, measured, strict=True):
+        assert torch.equal(one_ND, other_ND)
 
 
 def test_every_client_has_an_update_of_its_own(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +74,10 @@ class _Batches:
     images: tuple[int, ...]
     """How many images each client has. Those that fill its place come after them."""
 
+    def own(self, features_KND: Tensor) -> list[Tensor]:
+        """Of the features (K, N, D) of all images, those of each client's own images."""
+        return [each_ND[:count] for each_ND, count in zip(features_KND, self.images, strict=True)]
+
 
 class VectorisedNetworks:
     """The `TraineeNetworks` of K clients: K copies of the global model, which `vmap` runs through one module."""
@@ -91,6 +96,7 @@ class VectorisedNetworks:
         self._trainer = trainer
         self._training = training
         self._loss = _Loss(trainer, training)
+        self._features = _Features(trainer.network)
 
     def stack(self, batches: Sequence[Tensor], places: int) -> _Batches:
         """The batches of K clients, each filled up to so many ``places`` with images of its own."""
@@ -111,15 +117,17 @@ class VectorisedNetworks:
 
     def features(self, batches: _Batches) -> Sequence[Tensor]:
         """The raw features (N, D) of the images of each client, in evaluation mode, without gradients."""
-        return self.measure(batches).features
+        self.network.eval()
+        with torch.no_grad():
+            features_KND = self._of_each_client(self._features, (0, 0), batches.pixels_KNCHW)
+        return batches.own(features_KND)
 
     def measure(self, batches: _Batches) -> Measurement:
         """Losses and raw features of the images of all clients, in evaluation mode, without gradients."""
         self.network.eval()
         with torch.no_grad():
             losses_K, features_KND = self._losses_and_features(batches)
-        features = [each_ND[:count] for each_ND, count in zip(features_KND, batches.images, strict=True)]
-        return Measurement(losses_K, features)
+        return Measurement(losses_K, batches.own(features_KND))
 
     def client_round(self, index: int) -> ClientRound:
         """What the strategy sees of the client with this index."""
@@ -131,15 +139,27 @@ class VectorisedNetworks:
         return [{name: copies[index] for name, copies in trained.items()} for index in range(len(self.class_embeddings))]
 
     def _losses_and_features(self, batches: _Batches) -> tuple[Tensor, Tensor]:
+        in_dims = (0, 0, 0, 0, None if batches.weights_KN is None else 0)
+        inputs = (batches.pixels_KNCHW, self.class_embeddings, self._former_KD, batches.weights_KN)
+        return self._of_each_client(self._loss, in_dims, *inputs)  # type: ignore[no-any-return]
+
+    def _of_each_client(self, module: nn.Module, in_dims: tuple[int | None, ...], *inputs: Tensor | None) -> Any:
+        """What the module, whose network gets the weights of each client, gives for each client's part of the inputs."""
         state = {f"network.{name}": _in_usual_order(copies) for name, copies in self._copies.items()}
-        of_each_client = vmap(
-            lambda state, *inputs: functional_call(self._loss, state, inputs),
-            in_dims=(0, 0, 0, 0, None if batches.weights_KN is None else 0),
-        )
+        of_each_client = vmap(lambda state, *inputs: functional_call(module, state, inputs), in_dims=in_dims)
         with making_tensors_on(self._trainer.device):
-            return of_each_client(  # type: ignore[no-any-return]
-                state, batches.pixels_KNCHW, self.class_embeddings, self._former_KD, batches.weights_KN
-            )
+            return of_each_client(state, *inputs)
+
+
+class _Features(nn.Module):
+    """One client's raw features, as a module, so that `functional_call` can replace its weights."""
+
+    def __init__(self, network: EmbeddingNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels_NCHW: Tensor) -> Tensor:
+        return self.network.features_of_pixels(pixels_NCHW)
 
 
 class _Loss(nn.Module):

@@ -1,0 +1,46 @@
+"""Measurements end in time, whatever is under way, and what is missing is named."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from loadtest.gpu.time_budget import TimeBudget
+
+
+def test_a_part_that_waits_is_left_when_the_time_is_over_and_the_next_does_not_begin() -> None:
+    began = time.monotonic()
+    budget = TimeBudget(0.2)
+    done = []
+    with budget.part("a process that sleeps"):
+        try:
+            subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"], check=True)
+        except Exception:
+            done.append("swallowed")
+        done.append("slept")
+    with budget.part("another"):
+        time.sleep(60)
+    assert time.monotonic() - began < 20
+    assert done == []
+    assert budget.left_out == ["a process that sleeps, for want of time", "another, for want of time"]
+
+
+def test_a_part_that_ends_in_time_leaves_no_timer() -> None:
+    handler = signal.getsignal(signal.SIGALRM)
+    budget = TimeBudget(0.2)
+    with budget.part("quick"):
+        pass
+    time.sleep(0.3)
+    assert signal.getsignal(signal.SIGALRM) is handler
+    assert budget.left_out == []
+
+
+def test_an_error_of_a_part_is_raised() -> None:
+    budget = TimeBudget(60)
+    with pytest.raises(ArithmeticError), budget.part("wrong"):
+        raise ArithmeticError
+    assert budget.left_out == []
