@@ -1,4 +1,4 @@
-"""A manifest says what its round was computed with: the aggregator's torch, and each build of the workers that were there."""
+"""A manifest says what its round was computed with: the aggregator's torch, and each build of the workers there."""
 
 from __future__ import annotations
 
