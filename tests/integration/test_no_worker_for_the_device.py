@@ -30,7 +30,7 @@ from fedface_core.runtime.settings import Settings
 from support.control_rounds import a_round
 from support.open_sign_in import open_sign_in
 
-PLAN = {"plan": {"compute": {"device": "cuda"}}}
+PLAN = {"compute": {"device": "cuda"}}
 
 
 @pytest.fixture

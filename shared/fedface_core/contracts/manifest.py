@@ -39,8 +39,8 @@ class Computed(BaseModel):
     torch: str | None = Field(description="The aggregator's version of torch; none if nothing was aggregated.")
     workers: Annotated[tuple[WorkerBuild, ...], Field(min_length=1, max_length=MOST_BUILDS)] | None = Field(
         default=None,
-        description="Each build among the workers that took the tasks of clients when the round ended, and of the evaluation if "
-        "there was one. None if that is unknown: nobody said, or the manifest is of a version that did not ask.",
+        description="Each build among the workers that took the tasks of clients when the round ended, and of evaluation, "
+        "if there was any. None if that is unknown: nobody said, or the manifest is of a version that did not ask.",
     )
     other_builds: Annotated[int, Field(ge=0)] = Field(
         default=0, description="How many more builds there were than a manifest names."

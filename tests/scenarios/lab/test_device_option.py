@@ -59,6 +59,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     noted: dict[str, Any] = {}
 
     class Stack:
+        api_url = "http://127.0.0.1:1"
+
         def __init__(self, *_: object, gpu: bool, **__: object) -> None:
             noted["gpu workers"] = gpu
 
@@ -69,7 +71,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         noted[name] = value
         raise SeenError("seen")
 
-    def run_plan(_stack: object, plan: Plan, *_: object) -> None:
+    def create(_api: object, plan: Plan) -> None:
         end("device", plan.compute.device)
 
     def pretrain_to_file(_plan: object, settings: PretrainPlan, *_: object, **__: object) -> None:
@@ -79,7 +81,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr("fedface_stack.up.start_with_status", lambda *_: noted.get("gpu workers"))
     monkeypatch.setattr("fedface_stack.up.print_addresses", lambda *_: end("started", True))
     monkeypatch.setattr("fedface_stack.signals.exit_on_termination", lambda: None)
-    monkeypatch.setattr("fedface_lab.demo._run_plan", run_plan)
+    monkeypatch.setattr("fedface_cli.api_client.ControlApi.create", create)
     monkeypatch.setattr("fedface_lab.pretrain.pretrain_to_file", pretrain_to_file)
     monkeypatch.setattr("fedface_learning.device.set_up", lambda kind, _precision: end("device", kind))
     return noted

@@ -77,8 +77,7 @@ def test_a_gpu_says_its_name_to_a_child_process(monkeypatch: pytest.MonkeyPatch)
 def test_a_gpu_that_does_not_say_its_name_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert name_of_gpu() is None, "torch raises, for it finds no GPU"
     monkeypatch.setattr(torch.cuda, "get_device_name", no_answer)
-    monkeypatch.setattr(devices, "_SECONDS_TO_SAY_ITS_NAME", 0.05)
-    assert name_of_gpu() is None
+    assert name_of_gpu(within_seconds=0.05) is None
 
 
 @pytest.mark.parametrize(("precision", "tf32"), [("float32", False), ("tf32", True)])
