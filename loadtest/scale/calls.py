@@ -182,7 +182,8 @@ def evaluate(shape: RoundShape) -> Iterator[Call]:
 def finish_and_open(shape: RoundShape, tasks: int) -> Iterator[Call]:
     """What control asks for when the round is scored: it puts the manifest, opens the next round and publishes its tasks.
 
-    Then it removes old updates. Nobody waits for that.
+    Then it removes old updates. Nobody waits for that. Not counted: four trips to the broker for the builds of the workers,
+    which the manifest names.
     """
     yield Call("load", 3)
     yield Call("load_round", 3, shape.clients)

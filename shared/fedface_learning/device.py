@@ -6,6 +6,7 @@ CPU every function here does nothing, and results keep their bits.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ _WORKSPACE: Final = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 """With it cuBLAS adds in a fixed order. It is read when a process first multiplies on a GPU."""
 # Asks the driver how many GPUs there are, without the start of CUDA, after which a process may not fork.
 _COUNT_BY_DRIVER: Final = ("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+_LONGEST_NAME: Final = 100
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
@@ -178,6 +180,18 @@ def room_for_images(device: torch.device, most_on_cpu: int) -> int:
         return most_on_cpu
     free, _total = torch.cuda.mem_get_info(device)
     return max(free // 4, most_on_cpu)
+
+
+def name_of_gpu(within_seconds: float = 60.0) -> str | None:
+    """What the GPU is called, in 100 characters at most; None if it does not say so ``within_seconds``.
+
+    It is asked in a child process. CUDA itself is not started here, so the process may still fork.
+    """
+    with multiprocessing.get_context("fork").Pool(1) as child:
+        try:
+            return child.apply_async(torch.cuda.get_device_name).get(within_seconds)[:_LONGEST_NAME]
+        except (multiprocessing.TimeoutError, RuntimeError, AssertionError):  # torch asserts that it is built for CUDA
+            return None
 
 
 def device_name(kind: DeviceKind) -> str:

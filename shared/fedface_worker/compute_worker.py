@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from fedface_core.domain.device_kinds import CPU, DeviceKind
+from fedface_core.domain.device_kinds import CPU, CUDA, DeviceKind
 from fedface_core.runtime.settings import ComputeSettings, DeviceSettings, load_settings
 from fedface_core.runtime.worker import run_worker
-from fedface_learning.device import require_device
+from fedface_learning.device import name_of_gpu, require_device
 from fedface_learning.seeding import use_deterministic_torch
 
 
@@ -37,4 +37,5 @@ def _run(service: str, settings: ComputeSettings, tasks_module: str, device: Dev
         in_each_process=lambda: use_deterministic_torch(settings.threads),
         device=device,
         torch=torch.__version__,
+        gpu=name_of_gpu() if device == CUDA else None,
     )

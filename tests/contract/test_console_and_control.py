@@ -55,6 +55,19 @@ def test_the_page_of_runs_shows_each_run_and_its_phase(hand: tuple[ByHand, TestC
     assert "40.00 %" in html  # TAR at the strictest rate that is resolved
 
 
+def test_the_page_of_a_run_says_which_worker_is_missing(
+    hand: tuple[ByHand, TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, browser = hand
+    run_id = runs.started()
+    card = 'aria-label="Missing workers"'
+    assert card not in browser.get(f"/runs/{run_id}").text
+    monkeypatch.setattr(runs.ports.publisher, "without_workers", {"client"})
+    shown = browser.get(f"/runs/{run_id}").text.split(card)[1].split("</section>")[0]
+    assert "What it waits for" in shown
+    assert "no client worker computes on the CPU: start a client worker with FEDFACE_DEVICE=cpu" in unescape(shown)
+
+
 def test_sparklines_come_after_the_page(hand: tuple[ByHand, TestClient]) -> None:
     runs, browser = hand
     run_id = runs.completed()

@@ -200,7 +200,7 @@ def test_workers_say_that_they_are_there(broker_url: str) -> None:
     """A publisher sees who takes from a queue; one that ended, or spoke too long ago, is not counted."""
     app = create_celery(Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=Path()))
     one = WorkerPresence(name="client@one-1", device="cuda", processes=1, torch="2.13.0")
-    two = WorkerPresence(name="client@two-2", device="cuda", processes=4)
+    two = WorkerPresence(name="client@two-2", device="cuda", processes=4, gpu="NVIDIA H100 80GB HBM3")
     with redis.Redis.from_url(broker_url) as broker:
         stopped = Event()
         speaking = Thread(target=keep_saying, args=(broker, "client-cuda", one, stopped))
@@ -214,6 +214,19 @@ def test_workers_say_that_they_are_there(broker_url: str) -> None:
         assert publisher.workers("client-cuda") == [two]
         broker.zadd(workers_key("client-cuda"), {two.model_dump_json(): 1, "{}": 2e12})
         assert publisher.workers("client-cuda") == [], "one is forgotten, and one cannot be read"
+    kombu.pools.reset()
+
+
+def test_a_worker_of_an_earlier_version_is_heard_and_hears(broker_url: str) -> None:
+    """It does not say what its GPU is called, and a worker without one says nothing that an earlier version cannot read."""
+    app = create_celery(Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=Path()))
+    with redis.Redis.from_url(broker_url) as broker:
+        earlier = b'{"name":"client@old-1","device":"cpu","processes":2,"torch":"2.12.0"}'
+        broker.zadd(workers_key("client"), {earlier: int(time.time())})
+        say(broker, "client", WorkerPresence(name="client@new-2", device="cpu", processes=1))
+        said = {worker.name: (worker.torch, worker.gpu) for worker in CeleryPublisher(app).workers("client")}
+        assert said == {"client@old-1": ("2.12.0", None), "client@new-2": (None, None)}
+        assert broker.zscore(workers_key("client"), b'{"name":"client@new-2","device":"cpu","processes":1,"torch":null}')
     kombu.pools.reset()
 
 

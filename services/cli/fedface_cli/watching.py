@@ -25,9 +25,12 @@ def watch(api: ControlApi, run_id: str, console: Console, check: Callable[[], No
     """Show the run until it has ended, and return it. None if an operator deleted it meanwhile.
 
     ``check`` is called after each event and while the API is away, and may end the watching by raising an error. If the API
-    goes away, the command says so and waits; `UnavailableError` if it stays away, or if it is away at the start.
+    goes away, the command says so and waits; `UnavailableError` if it stays away, or if it is away at the start. If no
+    worker takes what the run waits for at the start, the command says so first: no event tells of that.
     """
     run = ApiPatience(note, check).begin(api.run, run_id)
+    if run.waits_because:
+        note(f"the run waits: {one_line(run.waits_because)}")
     show = _watch_live if console.is_terminal else _watch_in_lines
     try:
         return show(api, run, console, check)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 
+from fedface_control.computed_with import computed_with
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.manifest import Computed, Manifest
+from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import ENDED_ROUND, Round, RoundState
 from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
@@ -117,11 +118,7 @@ def _put_manifest(ports: Ports, run: Run, ended: Round) -> None:
     """The accepted updates are most of a manifest, so they are written as they are read, a few hundred at a time."""
     failed = dict(ports.ledger.failed(run.id, ended.number))
     enrolled = enrolled_clients(ports, run, ended)
-    computed = Computed(
-        device=run.plan.compute.device,
-        precision=run.plan.compute.precision,
-        torch=ended.aggregation.torch if ended.aggregation else None,
-    )
+    computed = computed_with(ports, run.plan.compute, ended)
     head = Manifest(run=run, round=ended, accepted={}, failed=failed, computed=computed, enrolled=enrolled)
     data = io.BytesIO()
     data.write(head.model_dump_json(exclude={"accepted"}).removesuffix("}").encode() + b',"accepted":{')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,15 +11,40 @@ from fedface_core.domain.round import Round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
 
+MOST_BUILDS: Final = 32
+"""Builds of workers that a manifest names."""
+
+
+class WorkerBuild(BaseModel):
+    """What some workers of a service compute with, as they said themselves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: Literal["client", "evaluator"]
+    torch: str | None = Field(description="Their version of torch; none if they did not say.")
+    gpu: str | None = Field(description="What their GPU is called; none on a CPU, or if they did not say.")
+
 
 class Computed(BaseModel):
-    """What a round was computed with: with equal values, a round that is computed again has equal bytes."""
+    """What a round was computed with, as far as control knows: a difference in bytes is looked for here first.
+
+    Equal values do not promise equal bytes: these also depend on the kind of CPU and the number of threads, and on a GPU on
+    its driver.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: DeviceKind = Field(description="The kind of device of clients and evaluator.")
     precision: Precision = Field(description="The precision there.")
     torch: str | None = Field(description="The aggregator's version of torch; none if nothing was aggregated.")
+    workers: Annotated[tuple[WorkerBuild, ...], Field(min_length=1, max_length=MOST_BUILDS)] | None = Field(
+        default=None,
+        description="Each build among the workers that took the tasks of clients when the round ended, and of evaluation, "
+        "if there was any. None if that is unknown: nobody said, or the manifest is of a version that did not ask.",
+    )
+    other_builds: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="How many more builds there were than a manifest names."
+    )
 
 
 class Manifest(BaseModel):
@@ -35,6 +60,6 @@ class Manifest(BaseModel):
     )
     failed: dict[str, str] = Field(description="Client → reason.")
     computed: Computed | None = Field(
-        default=None, description="Device, precision and torch; none in manifests of versions that did not say."
+        default=None, description="Device, precision, torch and GPUs; none in manifests of versions that did not say."
     )
     enrolled: tuple[str, ...] = Field(description="Clients that have a class embedding, in client order.")

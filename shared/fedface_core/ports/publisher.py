@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Protocol
+from typing import Annotated, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fedface_core.domain.device_kinds import DeviceKind
+
+MOST_CHARACTERS: Final = 100
+"""Of what a worker says of its software and its GPU."""
 
 
 class WorkerPresence(BaseModel):
@@ -18,8 +21,13 @@ class WorkerPresence(BaseModel):
     name: Annotated[str, Field(max_length=300, description="Its name, unique among the workers that run.")]
     device: DeviceKind = Field(description="The kind of device that it computes on.")
     processes: Annotated[int, Field(ge=1, le=10_000, description="How many tasks it works on at once.")]
-    torch: Annotated[str, Field(max_length=100)] | None = Field(
+    torch: Annotated[str, Field(max_length=MOST_CHARACTERS)] | None = Field(
         default=None, description="Its version of torch; none if it computes nothing."
+    )
+    gpu: Annotated[str, Field(max_length=MOST_CHARACTERS)] | None = Field(
+        default=None,
+        exclude_if=lambda gpu: gpu is None,  # a worker without one is read by earlier versions too
+        description="What its GPU is called; none if it computes on none, or does not know.",
     )
 
 

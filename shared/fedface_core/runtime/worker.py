@@ -50,6 +50,7 @@ def run_worker(
     beat: bool = False,
     device: DeviceKind = CPU,
     torch: str | None = None,
+    gpu: str | None = None,
 ) -> None:
     """Execute the tasks of ``service`` for ``device`` until SIGTERM. Running tasks may then finish within the grace period.
 
@@ -63,7 +64,7 @@ def run_worker(
 
     ``in_each_process`` is called at the start of each worker process. ``once_ready`` is called when the worker takes tasks,
     with an event that is set when it is asked to end; what it has to do until then it does in threads. ``beat``: the worker
-    also runs periodic tasks.
+    also runs periodic tasks. ``torch`` and ``gpu``: what the worker says of itself in the broker, beside its device.
     """
     require_traces(settings)
     configure_logging(settings, service, with_trace_ids=settings.traces_url is not None)
@@ -84,7 +85,7 @@ def run_worker(
     try:
         _refuse_evicting_server(app)
         queue = device_queue(service, device)
-        presence = WorkerPresence(name=_name(service), device=device, processes=settings.concurrency, torch=torch)
+        presence = WorkerPresence(name=_name(service), device=device, processes=settings.concurrency, torch=torch, gpu=gpu)
         _run(app, queue, presence, once_ready=once_ready, beat=beat)
     finally:
         if settings.metrics_directory is None:

@@ -113,6 +113,27 @@ def test_show_says_what_fails_and_will_be_tried_again(fedface: Invoke, api: ByHa
     assert (failing["step"], failing["total"]) == ("aggregator.reduce_round", 2)
 
 
+MISSING = "no client worker computes on the CPU: start a client worker with FEDFACE_DEVICE=cpu"
+
+
+def test_show_says_which_worker_is_missing(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = api.started()
+    assert "waits because" not in fedface("run", "show", run_id)[1]
+    monkeypatch.setattr(api.ports.publisher, "without_workers", {"client"})
+    shown = " ".join(fedface("run", "show", run_id)[1].split())
+    assert f"waits because {MISSING}" in shown
+    assert json.loads(fedface("run", "show", "--json", run_id)[1])["waits_because"] == MISSING
+
+
+def test_watch_says_at_the_start_which_worker_is_missing(
+    fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = api.started()
+    monkeypatch.setattr(api.ports.publisher, "without_workers", {"client"})
+    monkeypatch.setattr("fedface_cli.watching.follow", lambda *_: iter(()))
+    assert f"the run waits: {MISSING}" in " ".join(fedface("run", "watch", run_id)[2].split())
+
+
 def test_list_has_every_run_newest_first(fedface: Invoke, api: ByHand) -> None:
     older = api.completed()
     newer = api.created()

@@ -56,13 +56,3 @@ def test_an_ended_run_waits_for_nobody(services: InProcess) -> None:
     assert services.to_end(run_id).phase is RunPhase.COMPLETED
     services.publisher.without_workers |= {"client", "aggregator", "evaluator"}
     assert reason(services, run_id) is None
-
-
-def test_a_manifest_says_what_its_round_was_computed_with(services: InProcess) -> None:
-    import torch
-
-    run_id = services.start()
-    services.to_end(run_id)
-    computed = services.manifest(run_id, 1).computed
-    assert computed is not None
-    assert computed.model_dump() == {"device": "cpu", "precision": "float32", "torch": torch.__version__}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,7 @@ from fedface_learning.device import (
     in_precision,
     making_tensors_on,
     moved,
+    name_of_gpu,
     on_host,
     prepare_device,
     room_for_images,
@@ -52,6 +54,30 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) 
 
 def test_auto_is_the_gpu_where_there_is_one(gpu: None) -> None:
     assert [chosen_device("auto"), chosen_device("cpu"), chosen_device("cuda")] == ["cuda", "cpu", "cuda"]
+
+
+def long_name() -> str:
+    return f"GPU of process {os.getppid()}".ljust(120, "x")
+
+
+def no_answer() -> str:
+    time.sleep(60)
+    return ""
+
+
+def test_a_gpu_says_its_name_to_a_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", long_name)
+    name = name_of_gpu()
+    assert name is not None
+    assert name.startswith(f"GPU of process {os.getpid()}x"), "CUDA is started in the child alone"
+    assert len(name) == 100
+
+
+@pytest.mark.skipif(devices.has_gpu(), reason="this machine's GPU says its name")
+def test_a_gpu_that_does_not_say_its_name_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert name_of_gpu() is None, "torch raises, for it finds no GPU"
+    monkeypatch.setattr(torch.cuda, "get_device_name", no_answer)
+    assert name_of_gpu(within_seconds=0.05) is None
 
 
 @pytest.mark.parametrize(("precision", "tf32"), [("float32", False), ("tf32", True)])

@@ -24,6 +24,7 @@ KeyIdPath = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 ROLE_FIELD: Final = "role-"
 """What the names of the form's boxes begin with, before a role."""
 _REFUSED_FIELDS: Final = (409, 422)
+_DIGITS: Final = 10  # more than any number of days has that the API takes
 
 router = APIRouter(prefix="/access")
 
@@ -38,10 +39,12 @@ async def show_access(request: Request, api: ApiDep) -> HTMLResponse:
 async def make_key(request: Request, api: ApiDep) -> HTMLResponse:
     """Have the API make a key, and show it: this once."""
     form = await read_form(request)
+    days = form.get("days", "").strip()
+    is_number = days.isascii() and days.isdigit() and len(days) <= _DIGITS
     wanted = {
         "name": form.get("name", "").strip(),
         "roles": [role for role in Role if f"{ROLE_FIELD}{role}" in form],
-        "days": form.get("days", "").strip(),
+        "days": int(days) if is_number else days,  # the API takes no text for a number, and says what is wrong with it
     }
     try:
         made = await api.change(MadeKey, "POST", "/v1/keys", json=wanted)

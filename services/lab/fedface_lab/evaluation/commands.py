@@ -136,6 +136,7 @@ def evaluate(
         refuse_options(context, ("identities",), f"--dataset {dataset}")
     if protocol is not ProtocolChoice.PAIRS and files is None:
         raise InvalidInputError(f"--protocol {protocol} needs --files: the files that define the protocol")
+    kind = chosen_device(device)  # before anything large is read
     plan = read_plan(plan_file) if plan_file is not None else None
     model_file = open_model_file(model) if model is not None else None
     model_plan = plan.model if plan is not None else None
@@ -151,7 +152,6 @@ def evaluate(
     else:
         network = initial_network(model_plan, plan.seed if plan is not None else 0)
     notes = centre_network(network, plan)
-    kind = chosen_device(device)
     network = network.to(set_up(kind, precision))
     network.precision = precision
     if (kind, precision) != ("cpu", "float32"):

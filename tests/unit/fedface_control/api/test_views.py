@@ -70,3 +70,14 @@ def test_updates_that_came_late_are_counted_in_the_run_and_in_its_round(api: Tes
     assert api.get(f"/v1/runs/{run_id}").json()["late"] == 2
     rounds = api.get(f"/v1/runs/{run_id}/rounds").json()["rounds"]
     assert [shown["late"] for shown in rounds] == [0, 2]
+
+
+def test_a_run_that_no_worker_serves_says_which_is_missing(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    assert api.get(f"/v1/runs/{run_id}").json()["waits_because"] is None
+    services.publisher.without_workers |= {"client"}
+    why = api.get(f"/v1/runs/{run_id}").json()["waits_because"]
+    assert why == "no client worker computes on the CPU: start a client worker with FEDFACE_DEVICE=cpu"
+    services.publisher.without_workers.clear()
+    assert api.get(f"/v1/runs/{run_id}").json()["waits_because"] is None

@@ -103,7 +103,7 @@ def test_a_worker_refuses_a_broker_that_may_evict_and_leaves_no_folder(tmp_path:
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-# A task counts; then the worker is ready, and what it exports is printed.
+# A task counts; then the worker is ready, and what it exports is printed, with what it says of itself in the broker.
 COUNT = """
 import os, sys, urllib.request
 from pathlib import Path
@@ -135,7 +135,12 @@ settings = WorkerSettings(
     redis_url=SecretStr("redis://redis"), artifacts="directory", artifact_directory=Path("/artifacts"),
     metrics_directory=Path(sys.argv[1]), metrics_port=int(sys.argv[2]),
 )
-worker.run_worker("client", settings, "tasks_of_test")
+said = []
+worker.keep_saying = lambda client, queue, presence, stopped: said.append((queue, presence.model_dump(exclude={"name"})))
+worker.run_worker("client", settings, "tasks_of_test", device="cuda", torch="2.13.0+cu130", gpu="NVIDIA H100")
+while not said:
+    pass
+print("presence", *said)
 """
 
 
@@ -145,4 +150,7 @@ def test_the_metrics_of_all_processes_are_exported_whatever_their_folder_is_call
     command = [sys.executable, "-c", COUNT, str(tmp_path / name), str(port)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert "counted_total 1.0" in done.stdout
-    assert "gauge_liveall" not in done.stdout.splitlines()[-1], "the gauges of a process that has ended are removed"
+    *_, files, presence = done.stdout.splitlines()
+    assert "gauge_liveall" not in files, "the gauges of a process that has ended are removed"
+    said = {"device": "cuda", "processes": 1, "torch": "2.13.0+cu130", "gpu": "NVIDIA H100"}
+    assert presence == f"presence {('client-cuda', said)}"
