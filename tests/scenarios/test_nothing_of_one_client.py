@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,7 +168,7 @@ def not_uniform(numbers_V: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> float
 
 def test_a_client_that_fails_does_not_say_how_large_its_update_was() -> None:
     """The reason names a check, and has a code for the log of the device."""
-    far = {"cohort": {"shard_size": 16, "minimum": 1, "max_update_norm": 1e-4}, "rounds": 1}
+    far: dict[str, Any] = {"cohort": {"shard_size": 16, "minimum": 1, "max_update_norm": 1e-4}, "rounds": 1}
     services = Overheard(small_masked_plan(secure_aggregation=MASKS | WITHOUT_DEADLINES, **far))
     run = services.run()
     reasons = set(services.ports.ledger.failed(run.id, 1).values())
