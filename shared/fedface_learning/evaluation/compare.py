@@ -24,8 +24,8 @@ def pair_scores(
     scores_P = np.empty(len(first_P))
     for start in range(0, len(first_P), PAIRS_PER_BLOCK):
         pairs = slice(start, start + PAIRS_PER_BLOCK)
-        left_BD = faces.embeddings_ND[indices_on(device, first_P[pairs])].double()
-        right_BD = faces.embeddings_ND[indices_on(device, second_P[pairs])].double()
+        left_BD = faces.embeddings_ND.index_select(0, indices_on(device, first_P[pairs])).double()
+        right_BD = faces.embeddings_ND.index_select(0, indices_on(device, second_P[pairs])).double()
         scores_P[pairs] = left_BD.mul_(right_BD).sum(dim=1).cpu().numpy()
     scores_P[~(faces.enrolled_N[first_P] & faces.enrolled_N[second_P])] = -np.inf
     return scores_P

@@ -85,14 +85,15 @@ class _Gallery:
     @classmethod
     def of(cls, templates: EmbeddedFaces, gallery_G: _Indices, person_of_G: _Indices, people: int) -> Self:
         device = templates.embeddings_ND.device
-        embeddings_GD = templates.embeddings_ND[indices_on(device, gallery_G)]
+        embeddings_GD = templates.embeddings_ND.index_select(0, indices_on(device, gallery_G))
         missing_G = moved(torch.tensor(~templates.enrolled_N[gallery_G]), device)
         return cls(embeddings_GD, missing_G, indices_on(device, person_of_G), people)
 
     def scores(self, templates: EmbeddedFaces, probes_B: _Indices) -> Tensor:
         """The score of each person with each probe (B, S), float32."""
         device = self.embeddings_GD.device
-        scores_BG = full_product(templates.embeddings_ND[indices_on(device, probes_B)], self.embeddings_GD.T)
+        embeddings_BD = templates.embeddings_ND.index_select(0, indices_on(device, probes_B))
+        scores_BG = full_product(embeddings_BD, self.embeddings_GD.T)
         missing_B = moved(torch.tensor(~templates.enrolled_N[probes_B]), device)
         scores_BG.masked_fill_(self.missing_G | missing_B.unsqueeze(1), -torch.inf)
         best_BS = scores_BG.new_full((len(scores_BG), self.people), -torch.inf)

@@ -61,7 +61,7 @@ def pool_templates(faces: EmbeddedFaces, rows: TemplateRows) -> EmbeddedFaces:
     summed_TD = torch.zeros(len(rows.index), embeddings_ND.shape[1], dtype=torch.float64, device=device)
     for start in range(0, len(face_M), ROWS_PER_BLOCK):
         block = slice(start, start + ROWS_PER_BLOCK)
-        weighed_BD = embeddings_ND[indices_on(device, face_M[block])].double()
+        weighed_BD = embeddings_ND.index_select(0, indices_on(device, face_M[block])).double()
         weighed_BD *= moved(torch.tensor(weight_M[block]), device).unsqueeze(1)
         summed_TD.index_add_(0, indices_on(device, template_M[block]), weighed_BD)
     summed_TD /= torch.linalg.vector_norm(summed_TD, dim=1, keepdim=True).clamp_min(_LEAST_NORM)
