@@ -58,7 +58,7 @@ def test_a_gpu_would_get_many_images_at_once_and_no_others(
 
 
 @pytest.mark.slow
-def test_results_and_errors_do_not_depend_on_the_number_of_processes(
+def test_embeddings_do_not_depend_on_the_number_of_processes(
     network: EmbeddingNetwork, files: list[FaceFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faces, "worth_starting", lambda workers, _items: workers)
@@ -67,9 +67,6 @@ def test_results_and_errors_do_not_depend_on_the_number_of_processes(
     mixed: list[Face] = [*files[:20], absent, EncodedFace("b", encoded(1, 1)), *files[20:]]
     found = [embed_faces(network, mixed, FRAMING, skip_missing=True, workers=workers) for workers in (1, 2)]
     assert torch.equal(found[0].embeddings_ND, found[1].embeddings_ND)
-    files[30].path.write_bytes(b"no photograph")
-    with pytest.raises(InvalidInputError, match=r"30\.png is not an image of a known kind"):
-        embed_faces(network, files, FRAMING, workers=2)
 
 
 def test_a_face_may_have_the_length_of_its_features_as_its_weight(network: EmbeddingNetwork, files: list[FaceFile]) -> None:
