@@ -59,9 +59,9 @@ def search(templates: EmbeddedFaces, gallery_G: _Indices, probes_P: _Indices, pe
         block = slice(start, start + block_size)
         mated_B = mated_P[block]
         scores_BS = gallery.scores(templates, probes_P[block])
-        own_B = scores_BS.gather(1, indices_on(scores_BS.device, mate_P[block]).unsqueeze(1))
-        rank_B = (scores_BS >= own_B).sum(dim=1)
-        found_3B = torch.stack([own_B.squeeze(1), scores_BS.amax(dim=1), rank_B.double()]).cpu().numpy()
+        own_B1 = scores_BS.gather(1, indices_on(scores_BS.device, mate_P[block]).unsqueeze(1))
+        rank_B = (scores_BS >= own_B1).sum(dim=1)
+        found_3B = torch.stack([own_B1.squeeze(1), scores_BS.amax(dim=1), rank_B.double()]).cpu().numpy()
         rank_P[block] = np.where(found_3B[0] == -np.inf, np.inf, found_3B[2])
         scores_P[block] = np.where(mated_B, found_3B[0], found_3B[1])
     people_P2 = np.stack([probe_person_P, np.full_like(probe_person_P, NOBODY)], axis=1)
