@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from typing import Final, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -117,6 +119,11 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type == CPU:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def indices_on(device: torch.device, indices_N: npt.NDArray[np.intp]) -> Tensor:
+    """A copy of the indices (N,) on the device, int64; as `moved` does, without waiting for a GPU."""
+    return moved(torch.tensor(indices_N, dtype=torch.int64), device)
 
 
 def all_moved(tensors: Mapping[str, Tensor], device: torch.device) -> Mapping[str, Tensor]:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from fedface_core.domain.device_kinds import DeviceKind
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
+from fedface_learning.data import ImageSize
 from fedface_learning.data.augmentation import augment
+from fedface_learning.data.framing import Framing
+from fedface_learning.device import set_up
+from fedface_learning.evaluation.compare import PAIRS_PER_BLOCK, pair_scores
+from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile, embed_faces
+from fedface_learning.evaluation.search import search
+from fedface_learning.evaluation.templates import ROWS_PER_BLOCK, TemplateRows, pool_templates
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import encode_network
@@ -21,6 +31,7 @@ from fedface_learning.strategies import STRATEGIES
 from loadtest.gpu.equality import check_all
 from loadtest.gpu.workloads import Noise, Size, plan_for
 from support.in_process import Disorder, InProcess
+from support.protocol_trees import save_face
 from support.tiny_run import tiny_plan, write_faces
 
 
@@ -68,6 +79,43 @@ def test_images_are_changed_as_on_the_cpu(device: DeviceKind) -> None:
         there_NCHW = augment(images_NCHW.to(device), 5, step, plan)
         difference = (there_NCHW.cpu().int() - augment(images_NCHW, 5, step, plan).int()).abs().max()
         assert int(difference) <= 1, "a fused multiplication may round one level away"
+
+
+def test_published_protocols_score_as_on_the_cpu(device: DeviceKind, tmp_path: Path) -> None:
+    """Images are embedded, templates pooled, pairs scored and probes searched on the device, more than fit in one block."""
+    for number in range(40):
+        save_face(tmp_path / f"{number}.png", number % 5, number)
+    files = [FaceFile(tmp_path / f"{number}.png", missing=number == 7) for number in range(40)]
+    draws = np.random.default_rng(0)
+    first_P, second_P = draws.integers(0, 40, (2, PAIRS_PER_BLOCK + 10))
+    scattered_ND = normalize(torch.randn(600, 512, generator=torch.Generator().manual_seed(0)))
+    scattered = EmbeddedFaces(scattered_ND, np.arange(600) % 50 != 3, draws.random(600))
+    frames = draws.integers(0, 600, 2 * ROWS_PER_BLOCK)
+    rows = TemplateRows(frames, frames % 7, frames % 150, {number: number for number in range(150)})
+    people_T = np.arange(150) % 60
+    scored = []
+    for kind in (device, "cpu"):
+        there = set_up(kind, "float32")
+        network = initial_network(tiny_plan(tmp_path).model, 0).to(there)
+        framing = Framing(ImageSize.of(network.plan))
+        faces = embed_faces(network, files, framing, flip=True, skip_missing=True, weigh_by_length=True)
+        templates = pool_templates(replace(scattered, embeddings_ND=scattered_ND.to(there)), rows)
+        assert {found.embeddings_ND.device.type for found in (faces, templates)} == {kind}
+        found = search(templates, np.arange(50), np.arange(50, 150), people_T)
+        listed_P = pair_scores(templates, first_P, second_P)
+        scored.append((faces, templates, pair_scores(faces, first_P, second_P), listed_P, found))
+    ours, cpus = scored
+    for one, other in zip(ours[:2], cpus[:2], strict=True):
+        torch.testing.assert_close(one.embeddings_ND.cpu(), other.embeddings_ND, rtol=0, atol=1e-4)
+        assert np.array_equal(one.enrolled_N, other.enrolled_N)
+    assert ours[0].weight_N is not None
+    assert cpus[0].weight_N is not None
+    np.testing.assert_allclose(ours[0].weight_N, cpus[0].weight_N, rtol=1e-3)
+    np.testing.assert_allclose(ours[2], cpus[2], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(ours[3], cpus[3], rtol=0, atol=1e-6)
+    assert ours[4].rank_n.tolist() == cpus[4].rank_n.tolist()
+    np.testing.assert_allclose(ours[4].trials.positives.scores, cpus[4].trials.positives.scores, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(ours[4].trials.negatives.scores, cpus[4].trials.negatives.scores, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])

@@ -1,4 +1,7 @@
-"""Training steps do not wait for a GPU: the processor sends it one step after another. Shown without a GPU."""
+"""Training steps do not wait for a GPU: the processor sends it one step after another. Scores wait once for each block.
+
+Shown without a GPU.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -17,6 +21,10 @@ from fedface_learning import pretraining
 from fedface_learning.client.local_training import Trainee, TrainingRound, train_clients
 from fedface_learning.client.trainer import LocalTrainer, SingleNetwork
 from fedface_learning.client.vectorised_training import VectorisedNetworks
+from fedface_learning.evaluation.compare import PAIRS_PER_BLOCK, pair_scores
+from fedface_learning.evaluation.faces import EmbeddedFaces
+from fedface_learning.evaluation.search import search
+from fedface_learning.evaluation.templates import TemplateRows, pool_templates
 from fedface_learning.models import build_network
 from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.pretraining import CosFaceTraining, PretrainPlan
@@ -103,6 +111,19 @@ def test_a_step_of_a_pre_training_waits_for_nothing(tiny_plan: Callable[..., Pla
         for _ in range(4):
             training.take_step()
     assert waits.noted == []
+
+
+def test_scores_wait_once_for_a_block_and_templates_for_nothing() -> None:
+    faces = EmbeddedFaces(torch.zeros(30, 8, device=GPU), np.arange(30) != 7, np.ones(30))
+    rows = TemplateRows(np.arange(30), np.arange(30) % 2, np.arange(30) // 2, {number: number for number in range(15)})
+    waits = HostWaits()
+    with waits:
+        templates = pool_templates(faces, rows)
+        assert (templates.embeddings_ND.device, waits.noted) == (GPU, [])
+        pair_scores(templates, *np.zeros((2, 2 * PAIRS_PER_BLOCK), np.intp))
+        assert waits.noted == 2 * ["aten._to_copy"]
+        search(templates, np.arange(5), np.arange(5, 15), np.arange(15) % 6)
+        assert waits.noted == 3 * ["aten._to_copy"]
 
 
 @pytest.mark.parametrize(

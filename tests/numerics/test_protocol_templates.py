@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedface_learning.evaluation import search as search_module
+from fedface_learning.evaluation import templates as templates_module
 from fedface_learning.evaluation.compare import pair_scores
 from fedface_learning.evaluation.faces import EmbeddedFaces
 from fedface_learning.evaluation.figures import Figure, mean_figure
@@ -20,7 +23,7 @@ def embedded(vectors: list[list[float]], missing: tuple[int, ...] = ()) -> Embed
     vectors_ND = np.array(vectors, dtype=np.float32)
     enrolled_N = np.array([place not in missing for place in range(len(vectors))])
     vectors_ND[~enrolled_N] = 0
-    return EmbeddedFaces(vectors_ND, enrolled_N)
+    return EmbeddedFaces(torch.from_numpy(vectors_ND), enrolled_N)
 
 
 def rows(*table: tuple[int, int, int]) -> TemplateRows:
@@ -34,7 +37,7 @@ def test_a_video_weighs_as_much_as_a_still() -> None:
     # Template 1: medium 7 again, but of its own: (0.6, 0.8).
     faces = embedded([[1, 0], [0, 1], [0, 1], [0, 1], [0.6, 0.8]])
     pooled = pool_templates(faces, rows((0, 5, 0), (1, 7, 0), (2, 7, 0), (3, 7, 0), (4, 7, 1)))
-    assert pooled.embeddings_ND == pytest.approx(np.array([[0.70711, 0.70711], [0.6, 0.8]]), abs=1e-5)
+    assert pooled.embeddings_ND.numpy() == pytest.approx(np.array([[0.70711, 0.70711], [0.6, 0.8]]), abs=1e-5)
     assert pooled.enrolled_N.all()
 
 
@@ -44,16 +47,16 @@ def test_faces_count_by_their_weights() -> None:
     faces = embedded([[1, 0], [0, 1], [0, 1]])
     table = rows((0, 5, 0), (1, 7, 0), (2, 7, 0))
     pooled = pool_templates(faces.weighed(np.array([3.0, 2.0, 4.0])), table)
-    assert pooled.embeddings_ND[0] == pytest.approx(np.array([0.70711, 0.70711]), abs=1e-5)
+    assert pooled.embeddings_ND[0].numpy() == pytest.approx(np.array([0.70711, 0.70711]), abs=1e-5)
     pooled = pool_templates(faces.weighed(np.array([3.0, 2.0, 4.0])).weighed(np.array([1.0, 4.0, 0.0])), table)
-    assert pooled.embeddings_ND[0] == pytest.approx(np.array([0.6, 0.8]), abs=1e-5)
+    assert pooled.embeddings_ND[0].numpy() == pytest.approx(np.array([0.6, 0.8]), abs=1e-5)
 
 
 def test_missing_frames_are_left_out_and_a_template_without_any_fails_to_enrol() -> None:
     # The video's mean is of the frames that are there: (½, ½) again, not (2⁄3, 1⁄3).
     faces = embedded([[1, 0], [0, 1], [1, 0], [1, 0]], missing=(2, 3))
     pooled = pool_templates(faces, rows((0, 1, 0), (1, 2, 0), (2, 2, 0), (3, 3, 1)))
-    assert pooled.embeddings_ND[0] == pytest.approx(np.array([0.70711, 0.70711]), abs=1e-5)
+    assert pooled.embeddings_ND[0].numpy() == pytest.approx(np.array([0.70711, 0.70711]), abs=1e-5)
     assert pooled.enrolled_N.tolist() == [True, False]
     assert pair_scores(pooled, np.array([0, 0]), np.array([0, 1])).tolist() == [pytest.approx(1.0), -np.inf]
 
@@ -81,7 +84,25 @@ def test_pooling_is_the_mean_over_media_of_the_mean_over_frames(
         if media:
             mean = np.mean([np.mean(frames, axis=0) for frames in media.values()], axis=0)
             if np.linalg.norm(mean) > 1e-6:
-                assert pooled.embeddings_ND[number] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
+                assert pooled.embeddings_ND[number].numpy() == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 7, templates_module.ROWS_PER_BLOCK])
+def test_pooling_in_blocks_is_the_sum_in_the_order_of_the_rows(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates_module, "ROWS_PER_BLOCK", block)
+    draws = np.random.default_rng(0)
+    vectors_ND = draws.normal(size=(40, 16)).astype(np.float32)
+    faces = EmbeddedFaces(torch.from_numpy(vectors_ND), draws.random(40) < 0.8, draws.random(40))
+    face_M, medium_M, template_M = draws.integers(0, [[40], [3], [5]], (3, 60))
+    pooled = pool_templates(faces, TemplateRows(face_M, medium_M, template_M, {number: number for number in range(5)}))
+    table = [row for row in zip(face_M, medium_M, template_M, strict=True) if faces.enrolled_N[row[0]]]
+    summed_TD = np.zeros((5, 16))
+    for face, medium, template in table:
+        frames = sum(row[1:] == (medium, template) for row in table)
+        assert faces.weight_N is not None
+        summed_TD[template] += 1 / frames * faces.weight_N[face] * vectors_ND[face].astype(np.float64)
+    expected_TD = (summed_TD / np.linalg.norm(summed_TD, axis=1, keepdims=True)).astype(np.float32)
+    np.testing.assert_allclose(pooled.embeddings_ND.numpy(), expected_TD, rtol=0, atol=1e-7)
 
 
 def test_a_search_by_hand() -> None:
@@ -158,6 +179,28 @@ def test_a_search_is_what_counting_says(drawn: tuple[list[list[float]], list[int
                 if sum(each >= threshold for each in strangers) <= allowed
             )
         )
+
+
+@pytest.mark.parametrize("cosines", [1, 100, search_module.COSINES_PER_BLOCK])
+def test_blocks_of_probes_do_not_show(cosines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_module, "COSINES_PER_BLOCK", cosines)
+    draws = np.random.default_rng(0)
+    vectors_ND = draws.normal(size=(80, 64)).astype(np.float32)
+    vectors_ND /= np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+    person_T = draws.integers(0, 25, 80)
+    enrolled_N = draws.random(80) < 0.9
+    found = search(EmbeddedFaces(torch.from_numpy(vectors_ND), enrolled_N), np.arange(30), np.arange(30, 80), person_T)
+    cosines_PG = vectors_ND[30:] @ vectors_ND[:30].T
+    cosines_PG[~enrolled_N[30:]] = -np.inf
+    cosines_PG[:, ~enrolled_N[:30]] = -np.inf
+    people = np.unique(person_T[:30])
+    best_PS = np.stack([cosines_PG[:, person_T[:30] == person].max(axis=1) for person in people], axis=1)
+    mated_P = np.isin(person_T[30:], people)
+    own_n = best_PS[mated_P, np.searchsorted(people, person_T[30:][mated_P])]
+    rank_n = np.where(own_n == -np.inf, np.inf, (best_PS[mated_P] >= own_n[:, None]).sum(axis=1))
+    assert found.rank_n.tolist() == rank_n.tolist()
+    assert found.trials.positives.scores[::-1] == pytest.approx(np.sort(own_n), abs=1e-6)
+    assert found.trials.negatives.scores[::-1] == pytest.approx(np.sort(best_PS[~mated_P].max(axis=1)), abs=1e-6)
 
 
 def test_figures_of_several_galleries_are_means_and_unresolved_together() -> None:

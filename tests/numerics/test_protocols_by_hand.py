@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fedface_learning.evaluation import EvaluationProtocol, open_protocol
 from fedface_learning.evaluation.bootstrap import draw_people
@@ -22,7 +23,7 @@ def at_angles(protocol: EvaluationProtocol, degrees: Mapping[str, float]) -> Emb
     """The embeddings of the protocol's faces, by file name without suffix. A face without an angle is missing."""
     angles = [degrees.get(Path(str(face)).stem, np.nan) for face in protocol.faces]
     vectors_ND = np.nan_to_num(np.stack([np.cos(np.radians(angles)), np.sin(np.radians(angles))], axis=1))
-    return EmbeddedFaces(vectors_ND.astype(np.float32), ~np.isnan(angles))
+    return EmbeddedFaces(torch.from_numpy(vectors_ND).float(), ~np.isnan(angles))
 
 
 LFW = "2\t2\nA\t1\t2\nB\t1\t2\nA\t1\tB\t1\nA\t2\tC\t1\nC\t1\t2\nD\t1\t2\nC\t1\tD\t1\nC\t2\tA\t1\n"
@@ -103,7 +104,7 @@ def test_a_packed_set(tmp_path: Path) -> None:
     angles = np.array([[0, 30] if pair % 2 == 0 else [0, 60] for pair in range(20)], dtype=float)
     angles[19, 1] = 10
     vectors_ND = np.stack([np.cos(np.radians(angles.ravel())), np.sin(np.radians(angles.ravel()))], axis=1)
-    result = protocol.score(EmbeddedFaces(vectors_ND.astype(np.float32), np.ones(40, dtype=np.bool_)), 100)
+    result = protocol.score(EmbeddedFaces(torch.from_numpy(vectors_ND).float(), np.ones(40, dtype=np.bool_)), 100)
     assert_every_pair_is_counted(result)
     assert result.protocol == "toy"
     assert result.figures["accuracy"].value == pytest.approx(0.95)

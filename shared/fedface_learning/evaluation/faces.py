@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -17,10 +19,15 @@ from torch import Tensor
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.data.framing import Framing
 from fedface_learning.data.photographs import open_photograph, read_photograph
+from fedface_learning.data.reading import Pixels
+from fedface_learning.device import indices_on, moved
 from fedface_learning.evaluation.near_names import near_file
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.models.embedding import BATCH_SIZE, raw_features, unit_embeddings
+from fedface_learning.models.embedding import raw_features, suitable_batch_size, unit_embeddings
+from fedface_learning.processes import in_order, worth_starting
 
+DECODED_AT_ONCE = 32
+"""Images that a process decodes before it hands them on; a batch has one or several times as many."""
 _MOST_NAMED = 3  # missing images that a message names
 
 
@@ -77,8 +84,8 @@ Face = FaceFile | EncodedFace
 class EmbeddedFaces:
     """The embeddings of N faces or templates."""
 
-    embeddings_ND: npt.NDArray[np.float32]
-    """Of unit length (N, D); zero for those that failed to enrol."""
+    embeddings_ND: Tensor
+    """Of unit length (N, D), float32, on the device that scores are computed on; zero for those that failed to enrol."""
     enrolled_N: npt.NDArray[np.bool_]
     """Which of them have an embedding (N,)."""
     weight_N: npt.NDArray[np.float64] | None = None
@@ -97,10 +104,12 @@ def embed_faces(
     flip: bool = False,
     skip_missing: bool = False,
     weigh_by_length: bool = False,
+    workers: int = 1,
     on_progress: Callable[[int], None] | None = None,
 ) -> EmbeddedFaces:
-    """Embed each image, framed by ``framing``. The network stays in evaluation mode.
+    """Embed each image, framed by ``framing``, on the network's device. The network stays in evaluation mode.
 
+    The images are decoded by up to so many ``workers``: processes, or with 1 this process itself.
     ``flip`` adds the features of the mirrored image before normalising, as InsightFace does. With ``weigh_by_length`` a face
     has the length of its features, less the centre, as its weight. With ``skip_missing``, missing files have no embedding.
     `InvalidInputError` if files are missing, and without ``skip_missing`` or if all are missing; and if an image cannot be
@@ -110,24 +119,44 @@ def embed_faces(
     missing = [face for face, enrolled in zip(faces, enrolled_N, strict=True) if not enrolled]
     if missing and (not skip_missing or len(missing) == len(faces)):
         raise InvalidInputError(_missing_message(missing, len(faces)))
-    embeddings_ND = np.zeros((len(faces), network.plan.embedding_size), dtype=np.float32)
-    lengths_N = np.zeros(len(faces))
+    device = network.device
     present = np.flatnonzero(enrolled_N)
-    for first in range(0, len(present), BATCH_SIZE):
-        batch = present[first : first + BATCH_SIZE]
-        images_NCHW = torch.stack([framing.frame(faces[index].photograph()) for index in batch])
-        centred_ND = _centred_features(network, images_NCHW, flip)
-        embeddings_ND[batch] = unit_embeddings(centred_ND).cpu().numpy()
-        lengths_N[batch] = torch.linalg.vector_norm(centred_ND.double(), dim=1).cpu().numpy()
-        if on_progress is not None:
-            on_progress(first + len(batch))
+    there = [face for face in faces if not face.missing]
+    embeddings_ND = torch.zeros(len(faces), network.plan.embedding_size, device=device)
+    lengths_N = np.zeros(len(faces))
+    size = suitable_batch_size(device)
+    with closing(_decoded(there, framing, workers)) as decoded:
+        for first in range(0, len(present), size):
+            batch = present[first : first + size]
+            parts = [torch.from_numpy(part) for part in islice(decoded, -(-len(batch) // DECODED_AT_ONCE))]
+            centred_ND = _centred_features(network, moved(torch.cat(parts), device), flip)
+            embeddings_ND[indices_on(device, batch)] = unit_embeddings(centred_ND)
+            lengths_N[batch] = torch.linalg.vector_norm(centred_ND.double(), dim=1).cpu().numpy()
+            if on_progress is not None:
+                on_progress(first + len(batch))
     return EmbeddedFaces(embeddings_ND, enrolled_N, lengths_N if weigh_by_length else None)
 
 
+def _decoded(faces: Sequence[Face], framing: Framing, workers: int) -> Generator[Pixels, None, None]:
+    """The images in order, in arrays (N, C, H, W), uint8, of `DECODED_AT_ONCE` each; of what is left in the last one."""
+    parts = (faces[first : first + DECODED_AT_ONCE] for first in range(0, len(faces), DECODED_AT_ONCE))
+    return in_order(_Decoder(framing), parts, worth_starting(workers, len(faces)))
+
+
+@dataclass(frozen=True)
+class _Decoder:
+    """Decodes some images. They are an array, since a tensor would go between processes by a file of its own."""
+
+    framing: Framing
+
+    def __call__(self, faces: Sequence[Face]) -> Pixels:
+        return torch.stack([self.framing.frame(face.photograph()) for face in faces]).numpy()
+
+
 def _centred_features(network: EmbeddingNetwork, images_NCHW: Tensor, flip: bool) -> Tensor:
-    centred_ND = raw_features(network, images_NCHW) - network.centre
+    centred_ND = raw_features(network, images_NCHW, len(images_NCHW)) - network.centre
     if flip:
-        centred_ND = centred_ND + raw_features(network, images_NCHW.flip(3)) - network.centre
+        centred_ND = centred_ND + raw_features(network, images_NCHW.flip(3), len(images_NCHW)) - network.centre
     return centred_ND
 
 

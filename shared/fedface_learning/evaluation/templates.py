@@ -1,20 +1,23 @@
 """Templates: one embedding of several images of one person.
 
-N images, M rows (an image in a template), T templates, D dimensions.
+N images, M rows (an image in a template), B rows in a block, T templates, D dimensions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from fedface_learning.device import indices_on, moved
 from fedface_learning.evaluation.faces import EmbeddedFaces
 
 _Indices = npt.NDArray[np.intp]
+ROWS_PER_BLOCK = 1 << 11
+"""How many rows have their embeddings in memory once more, in float64."""
 _LEAST_NORM = 1e-12  # if images cancel out, their sum has no direction, and its cosine with everybody is 0
 
 
@@ -39,7 +42,8 @@ def pool_templates(faces: EmbeddedFaces, rows: TemplateRows) -> EmbeddedFaces:
     """The unit embedding of each template (T, D): the normalised mean over media of the mean over each medium's frames.
 
     So a long video has the weight of a still. If faces have weights, each embedding is multiplied by its own. Missing images
-    are left out; a template without images has failed to enrol. Sums are computed in float64, in the order of the rows.
+    are left out; a template without images has failed to enrol. Sums are computed in float64 where the embeddings are, in
+    the order of the rows.
     """
     enrolled_M = faces.enrolled_N[rows.face_M]
     face_M = rows.face_M[enrolled_M]
@@ -52,11 +56,13 @@ def pool_templates(faces: EmbeddedFaces, rows: TemplateRows) -> EmbeddedFaces:
     weight_M = 1.0 / frames[own_medium_M]
     if faces.weight_N is not None:
         weight_M = weight_M * faces.weight_N[face_M]
-    pooled_TD = np.zeros((len(rows.index), faces.embeddings_ND.shape[1]), dtype=np.float32)
-    by_template = np.argsort(template_M, kind="stable")
-    bounds = np.searchsorted(template_M[by_template], np.arange(len(rows.index) + 1))
-    for template, (start, stop) in enumerate(pairwise(bounds)):
-        members = by_template[start:stop]
-        summed_D = weight_M[members] @ faces.embeddings_ND[face_M[members]].astype(np.float64)
-        pooled_TD[template] = summed_D / max(np.linalg.norm(summed_D), _LEAST_NORM)
-    return EmbeddedFaces(pooled_TD, np.diff(bounds) > 0)
+    embeddings_ND = faces.embeddings_ND
+    device = embeddings_ND.device
+    summed_TD = torch.zeros(len(rows.index), embeddings_ND.shape[1], dtype=torch.float64, device=device)
+    for start in range(0, len(face_M), ROWS_PER_BLOCK):
+        block = slice(start, start + ROWS_PER_BLOCK)
+        weighed_BD = embeddings_ND.index_select(0, indices_on(device, face_M[block])).double()
+        weighed_BD *= moved(torch.tensor(weight_M[block]), device).unsqueeze(1)
+        summed_TD.index_add_(0, indices_on(device, template_M[block]), weighed_BD)
+    summed_TD /= torch.linalg.vector_norm(summed_TD, dim=1, keepdim=True).clamp_min(_LEAST_NORM)
+    return EmbeddedFaces(summed_TD.float(), np.bincount(template_M, minlength=len(rows.index)) > 0)

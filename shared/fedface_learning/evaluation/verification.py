@@ -9,7 +9,7 @@ not kept (ADR 19): memory grows with G and the size of a block, not with the num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 
@@ -24,10 +24,9 @@ from fedface_learning.data import FaceDataset
 from fedface_learning.device import full_product, moved
 from fedface_learning.evaluation.cosine_counts import CosineCounter, summed
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.models.embedding import embed
+from fedface_learning.models.embedding import embed, suitable_batch_size
 
 ROC_POINTS = 500
-GPU_BATCH = 512  # images that a GPU embeds at once
 BLOCK = 512  # images whose cosines with all later images are in memory at one time
 
 _Counts = npt.NDArray[np.int64]
@@ -52,29 +51,29 @@ def evaluate(
 
     ``far`` are the false accept rates for TAR. `InvalidInputError` if there are no genuine or no impostor pairs.
     """
-    return verify_pairs(*embed_identities(network, dataset, identities), far)
+    return verify_pairs(*embed_identities(network, map(dataset.images, identities)), far)
 
 
-def embed_identities(network: EmbeddingNetwork, dataset: FaceDataset, identities: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Unit embeddings (N, D) of all images of ``identities``, and the index of each image's identity (N,).
+def embed_identities(network: EmbeddingNetwork, images_of_each: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Unit embeddings (N, D) of the images of each identity, and the index of each image's identity (N,).
 
     Both are on the network's device. A GPU gets the images of many identities at once; a CPU gains nothing by that.
     """
+    batch_size = suitable_batch_size(network.device)
     embeddings = []
     labels = []
     waiting: list[Tensor] = []
-    for label, identity in enumerate(identities):
-        images_NCHW = dataset.images(identity)
+    for label, images_NCHW in enumerate(images_of_each):
         labels.append(torch.full((len(images_NCHW),), label))
         if network.device.type == "cpu":
             embeddings.append(embed(network, images_NCHW))
             continue
         waiting.append(moved(images_NCHW, network.device))
-        if sum(map(len, waiting)) >= GPU_BATCH:
-            embeddings.append(embed(network, torch.cat(waiting), GPU_BATCH))
+        if sum(map(len, waiting)) >= batch_size:
+            embeddings.append(embed(network, torch.cat(waiting), batch_size))
             waiting.clear()
     if waiting:
-        embeddings.append(embed(network, torch.cat(waiting), GPU_BATCH))
+        embeddings.append(embed(network, torch.cat(waiting), batch_size))
     return torch.cat(embeddings), torch.cat(labels).to(network.device)
 
 

@@ -12,10 +12,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from fedface_core.domain.device_kinds import CPU
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.models import EmbeddingNetwork
 
 BATCH_SIZE = 32
+GPU_BATCH_SIZE = 512
+
+
+def suitable_batch_size(device: torch.device) -> int:
+    """How many images to embed at once: many on a GPU, which else waits for the processor; a CPU gains nothing by it."""
+    return BATCH_SIZE if device.type == CPU else GPU_BATCH_SIZE
 
 
 def embed(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:

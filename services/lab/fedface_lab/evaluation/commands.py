@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from fedface_cli.command_options import DEVICE_HELP, PRECISION_HELP, with_json
+from fedface_cli.command_options import DEVICE_HELP, PRECISION_HELP, WorkersOption, with_json
 from fedface_core.domain.device_kinds import DeviceChoice, Precision
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def evaluate(
     ] = 1000,
     device: Annotated[DeviceChoice, typer.Option(help=DEVICE_HELP)] = "cpu",
     precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = "float32",
+    workers: WorkersOption = None,
 ) -> None:
     """Score a model by a published protocol, or by 1:1 verification of all pairs of a data set.
 
@@ -128,6 +129,7 @@ def evaluate(
     from fedface_lab.evaluation.protocol import ProtocolOptions, evaluate_protocol
     from fedface_learning.device import chosen_device, device_name, set_up
     from fedface_learning.models import initial_network
+    from fedface_learning.processes import processors
 
     _refuse_unused(context, protocol)
     if plan_file is not None:
@@ -157,11 +159,19 @@ def evaluate(
     if (kind, precision) != ("cpu", "float32"):
         notes = [*notes, f"computed on {device_name(kind)}, in {precision}"]
     if files is None:
-        evaluate_pairs(network, data, plan, identities, bootstrap, [*notes, *skipped_notes(data)])
+        notes = [*notes, *skipped_notes(data)]
+        evaluate_pairs(network, data, plan, identities, bootstrap, workers or processors(), notes)
         return
     name = cast("ProtocolName", protocol.value)
     options = ProtocolOptions(
-        name, files, images, aligned=aligned, flip=flip, skip_missing=skip_missing, weigh_faces=weigh_faces
+        name,
+        files,
+        images,
+        aligned=aligned,
+        flip=flip,
+        skip_missing=skip_missing,
+        weigh_faces=weigh_faces,
+        workers=workers or processors(),
     )
     evaluate_protocol(network, options, bootstrap, notes)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+
+import torch
 
 from fedface_cli.plain_console import PlainConsole
 from fedface_cli.terminal import json_wanted, print_json, say
@@ -11,6 +14,7 @@ from fedface_core.domain.results import far_label
 from fedface_lab import results
 from fedface_lab.evaluation.protocol_views import percent_interval
 from fedface_learning.data import ImageSize, open_dataset, split_identities
+from fedface_learning.data.reading import images_in_order
 from fedface_learning.evaluation.all_pairs import tar_intervals, too_many_pairs
 from fedface_learning.evaluation.bootstrap import MOST_PAIRS
 from fedface_learning.evaluation.verification import embed_identities, verify_pairs
@@ -25,12 +29,14 @@ def evaluate_pairs(
     plan: Plan | None,
     identities: int,
     resamples: int,
+    workers: int,
     notes: Sequence[str],
 ) -> None:
     """Score the test identities of ``plan``, or without a plan all identities of ``data``, and print the scores.
 
     ``identities`` is the number of people to render for a synthetic data set without a plan. ``resamples`` is the number of
-    bootstrap resamples for 95 % intervals; 0 leaves the intervals out. ``notes`` are printed below the scores.
+    bootstrap resamples for 95 % intervals; 0 leaves the intervals out. Up to so many ``workers`` decode the photographs:
+    processes, or with 1 this process itself. ``notes`` are printed below the scores.
     """
     size = ImageSize.of(network.plan)
     photographs = open_dataset(data, size, plan.split.identities if plan is not None else identities)
@@ -38,7 +44,8 @@ def evaluate_pairs(
     far = (plan if plan is not None else Plan()).far
     intervals: Intervals = {}
     with PlainConsole(stderr=True).status(f"scoring {len(tested)} identities of {photographs.name}"):
-        embeddings_ND, labels_N = embed_identities(network, photographs, tested)
+        with closing(images_in_order(photographs, tested, workers)) as images_of_each:
+            embeddings_ND, labels_N = embed_identities(network, map(torch.from_numpy, images_of_each))
         verification = verify_pairs(embeddings_ND, labels_N, far)
         scores = verification.scores
         resolved = [rate for rate in far if scores.tar[far_label(rate)] is not None]

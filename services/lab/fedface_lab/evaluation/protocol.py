@@ -30,6 +30,8 @@ class ProtocolOptions:
     flip: bool
     skip_missing: bool
     weigh_faces: bool
+    workers: int
+    """How many processes may decode the images; with 1 this process does."""
 
 
 def evaluate_protocol(network: EmbeddingNetwork, options: ProtocolOptions, resamples: int, notes: Sequence[str]) -> None:
@@ -74,5 +76,6 @@ def _embed_faces(
             flip=options.flip,
             skip_missing=options.skip_missing,
             weigh_by_length=options.weigh_faces,
+            workers=options.workers,
             on_progress=lambda done: progress.update(bar, completed=done),
         )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fedface_learning.evaluation import faces
+from fedface_learning.processes import processors
 from support.command_line import Invoke
 from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree, packed_set
 from support.small_plan_file import SMALL_PLAN
@@ -58,6 +60,23 @@ def test_lfw_with_missing_images(fedface: Invoke, plan: str, tmp_path: Path) -> 
     counts = json.loads(out)["counts"]
     assert counts["missing images"] == 1
     assert counts["pairs with a missing image"] > 0
+
+
+def test_so_many_processes_may_decode_the_images(
+    fedface: Invoke, plan: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def worth_starting(workers: int, items: int) -> int:
+        asked.append((workers, items))
+        return 1
+
+    monkeypatch.setattr(faces, "worth_starting", worth_starting)
+    packed_set(tmp_path / "lfw.bin")
+    command = ("evaluate", plan, "--protocol", "insightface-bin", "--files", str(tmp_path / "lfw.bin"))
+    outputs = {fedface(*command, *options) for options in ((), ("--workers", "1"), ("--workers", "3"))}
+    assert len(outputs) == 1
+    assert asked == [(processors(), 40), (1, 40), (3, 40)]
 
 
 def test_lfw_view_1(fedface: Invoke, plan: str, tmp_path: Path) -> None:

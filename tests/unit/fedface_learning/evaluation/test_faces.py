@@ -13,7 +13,8 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
 from fedface_learning.data import ImageSize
 from fedface_learning.data.framing import Framing, to_tensor
-from fedface_learning.evaluation.faces import EncodedFace, FaceFile, embed_faces
+from fedface_learning.evaluation import faces
+from fedface_learning.evaluation.faces import EncodedFace, Face, FaceFile, embed_faces
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from support.protocol_trees import encoded, face, save_face
 
@@ -45,6 +46,29 @@ def test_files_and_bytes_embed_as_their_pixels_do(network: EmbeddingNetwork, fil
     np.testing.assert_allclose(packed.embeddings_ND[0], found.embeddings_ND[1], atol=1e-6)
 
 
+def test_a_gpu_would_get_many_images_at_once_and_no_others(
+    network: EmbeddingNetwork, files: list[FaceFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = embed_faces(network, files, FRAMING, flip=True)
+    monkeypatch.setattr(faces, "suitable_batch_size", lambda _device: 512)
+    done: list[int] = []
+    found = embed_faces(network, files, FRAMING, flip=True, on_progress=done.append)
+    assert done == [40]
+    torch.testing.assert_close(found.embeddings_ND, expected.embeddings_ND)
+
+
+@pytest.mark.slow
+def test_embeddings_do_not_depend_on_the_number_of_processes(
+    network: EmbeddingNetwork, files: list[FaceFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faces, "worth_starting", lambda workers, _items: workers)
+    monkeypatch.setattr(faces, "DECODED_AT_ONCE", 8)
+    absent = FaceFile(files[0].path.with_name("absent.png"), missing=True)
+    mixed: list[Face] = [*files[:20], absent, EncodedFace("b", encoded(1, 1)), *files[20:]]
+    found = [embed_faces(network, mixed, FRAMING, skip_missing=True, workers=workers) for workers in (1, 2)]
+    assert torch.equal(found[0].embeddings_ND, found[1].embeddings_ND)
+
+
 def test_a_face_may_have_the_length_of_its_features_as_its_weight(network: EmbeddingNetwork, files: list[FaceFile]) -> None:
     assert embed_faces(network, files[:3], FRAMING).weight_N is None
     found = embed_faces(network, files[:3], FRAMING, weigh_by_length=True)
@@ -52,7 +76,7 @@ def test_a_face_may_have_the_length_of_its_features_as_its_weight(network: Embed
     with torch.no_grad():
         expected_N = (network.features(images_NCHW) - network.centre).norm(dim=1)
     assert found.weight_N == pytest.approx(expected_N.numpy(), rel=1e-5)
-    assert np.array_equal(found.embeddings_ND, embed_faces(network, files[:3], FRAMING).embeddings_ND)
+    assert torch.equal(found.embeddings_ND, embed_faces(network, files[:3], FRAMING).embeddings_ND)
 
 
 def test_flipping_adds_the_features_of_the_mirror_image(network: EmbeddingNetwork, files: list[FaceFile]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.evaluation import open_protocol
@@ -138,7 +139,7 @@ def test_faces_are_weighed_by_the_detectors_scores(ijb_b: Path, tmp_path: Path) 
     draws = np.random.default_rng(0)
     vectors_ND = draws.normal(size=(len(protocol.faces), 4)).astype(np.float32)
     vectors_ND /= np.linalg.norm(vectors_ND, axis=1, keepdims=True)
-    faces = EmbeddedFaces(vectors_ND, np.ones(len(vectors_ND), np.bool_))
+    faces = EmbeddedFaces(torch.from_numpy(vectors_ND), np.ones(len(vectors_ND), np.bool_))
     plain = open_protocol("ijb-b", files, ijb_b / "images")
     weights_N = np.where(np.arange(len(vectors_ND)) == 0, 0.5, 1.0)
     assert protocol.score(faces, 0).figures == plain.score(faces.weighed(weights_N), 0).figures

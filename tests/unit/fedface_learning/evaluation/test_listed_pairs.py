@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from fedface_learning.evaluation.faces import EmbeddedFaces
 from fedface_learning.evaluation.listed_pairs import ListedPairs, index_names, same_sized_folds
@@ -33,7 +34,7 @@ def test_a_genuine_pair_has_one_person() -> None:
 
 
 def test_pairs_with_a_missing_image_are_counted() -> None:
-    faces = EmbeddedFaces(np.eye(4, 2, dtype=np.float32), np.array([True, True, False, True]))
+    faces = EmbeddedFaces(torch.eye(4, 2), np.array([True, True, False, True]))
     assert PAIRS.counts(faces, PAIRS.scores(faces)) == {
         "images": 4,
         "missing images": 1,
