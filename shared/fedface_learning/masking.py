@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
 Vector = npt.NDArray[np.uint64]
 
@@ -22,34 +22,33 @@ _CIPHER_BLOCK: Final = 16
 
 
 def add_masks(vector: Vector, masks: Iterable[tuple[bytes, int]]) -> None:
-    """Add masks to a vector of any length, in place: seed (32 bytes) and sign, 1 or −1."""
-    for seed, sign in masks:
-        _add(vector, seed, sign)
+    """Add masks to a vector of any length, in place: seed (32 bytes) and sign, 1 or −1.
 
-
-def remove_masks(total: Vector, masks: Iterable[tuple[bytes, int]]) -> None:
-    """Take masks out of a sum, in place. ``masks`` are given with the signs that they have in the sum."""
-    for seed, sign in masks:
-        _add(total, seed, -sign)
-
-
-def _add(vector: Vector, seed: bytes, sign: int) -> None:
-    """Add or take away the mask of a seed: the key stream of AES-256 in counter mode, read as little-endian numbers.
-
-    A seed is for one mask, so the counter starts at 0.
+    A mask is the key stream of AES-256 in counter mode, read as little-endian numbers. A seed is for one mask, so its
+    counter starts at 0.
     """
-    assert len(seed) == SEED_BYTES, "a seed is a key of AES-256"
-    assert abs(sign) == 1, "a mask is added or taken away"
-    stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(_CIPHER_BLOCK))).encryptor()
+    streams = [(_stream(seed), sign) for seed, sign in masks]
+    assert {sign for _, sign in streams} <= {1, -1}, "a mask is added or taken away"
     block = min(_BLOCK, len(vector))
     zeros = bytes(8 * block)
     made = np.empty(8 * block + _CIPHER_BLOCK - 1, dtype=np.uint8)  # as much room as the cipher asks for
     numbers = made[: 8 * block].view("<u8")
-    for start in range(0, len(vector), _BLOCK):
+    for start in range(0, len(vector), _BLOCK):  # all masks of a block, while it is in the processor's cache
         part = vector[start : start + _BLOCK]
         size = len(part)
-        stream.update_into(memoryview(zeros)[: 8 * size], made.data)
-        if sign == 1:
-            part += numbers[:size]
-        else:
-            part -= numbers[:size]
+        for stream, sign in streams:
+            stream.update_into(memoryview(zeros)[: 8 * size], made.data)
+            if sign == 1:
+                part += numbers[:size]
+            else:
+                part -= numbers[:size]
+
+
+def remove_masks(total: Vector, masks: Iterable[tuple[bytes, int]]) -> None:
+    """Take masks out of a sum, in place. ``masks`` are given with the signs that they have in the sum."""
+    add_masks(total, ((seed, -sign) for seed, sign in masks))
+
+
+def _stream(seed: bytes) -> CipherContext:
+    assert len(seed) == SEED_BYTES, "a seed is a key of AES-256"
+    return Cipher(algorithms.AES(seed), modes.CTR(bytes(_CIPHER_BLOCK))).encryptor()
