@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
+import structlog
+
 from fedface_core.secure_aggregation.accepted_set import AcceptedSet, check_signature
 from fedface_core.secure_aggregation.derivation import SECRET_BYTES
 from fedface_core.secure_aggregation.device import agree, public_key_of
@@ -19,6 +21,8 @@ from fedface_core.secure_aggregation.roster import Roster
 from fedface_core.secure_aggregation.shamir import recover
 from fedface_core.secure_aggregation.shard_round import ShardRound
 
+log = structlog.get_logger(__name__)
+
 
 def masks_in_sum(
     shard_round: ShardRound,
@@ -29,7 +33,7 @@ def masks_in_sum(
 ) -> list[Mask]:
     """The masks that are in the sum of the accepted updates, each with the sign with which it is there.
 
-    ``bundles`` are those on the roster, by client. A revelation or a share that is not right does not count.
+    ``bundles`` are those on the roster, by client. A revelation or a share that is not right does not count, and is logged.
     `RevealRefusedError` if the accepted set is too small to be summed, `TooFewSharesError`, which names a client, if one of
     its secrets cannot be recovered, `DamagedShareError` if its shares give another secret than the client has stated.
     """
@@ -57,7 +61,8 @@ def _counts(revelation: Revelation, shard_round: ShardRound, accepted: AcceptedS
         return False
     try:
         check_signature(shard_round, revelation.client, accepted, revelation.signature)
-    except DamagedShareError:
+    except DamagedShareError as error:
+        log.warning("revelation_not_signed", client_id=revelation.client, reason=str(error))
         return False
     return True
 
@@ -72,7 +77,8 @@ def _recover(shard_round: ShardRound, bundle: KeyBundle, which: Shared, revelati
         share = int(revealed, 16)
         try:
             check_share(sealed, which, share, f"the share of {bundle.client}")
-        except DamagedShareError:
+        except DamagedShareError as error:  # the others' may be enough; its client has revealed it wrong, or lies
+            log.warning("share_refused", client_id=neighbour, reason=str(error))
             continue
         shares[shard_round.point(neighbour)] = share
         if len(shares) == shard_round.threshold:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import structlog
 
 from fedface_core.domain.mask_graph import GraphParameters
 from fedface_core.secure_aggregation.derivation import statement
@@ -72,7 +73,10 @@ def test_a_wrong_share_does_not_count_whoever_reveals_it() -> None:
     liar = VICTIM
     shares = dict.fromkeys(REVEALED[liar].shares, "0" * 66)
     one_lies = REVEALED | {liar: REVEALED[liar].model_copy(update={"shares": shares})}
-    assert recovered(one_lies) == recovered(REVEALED)
+    with structlog.testing.capture_logs() as logs:
+        found = recovered(one_lies)
+    assert found == recovered(REVEALED)
+    assert {(entry["event"], entry["client_id"]) for entry in logs} == {("share_refused", liar)}
 
 
 def test_a_client_that_shared_another_secret_than_its_own_is_named() -> None:
