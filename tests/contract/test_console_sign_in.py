@@ -217,10 +217,11 @@ def test_a_token_that_the_api_does_not_take_is_no_sign_in(place: Place) -> None:
 def test_a_session_goes_on_while_the_issuer_allows_it_and_then_says_so(place: Place) -> None:
     place.issuer.seconds = 0.1  # the API allows for clocks that differ by more
     browser = signed_in(place)
-    for asked in (2, 3):
+    for _ in range(2):
+        asked = place.issuer.asked["/token"]
         time.sleep(0.1)
         assert browser.get("/models").status_code == 200
-        assert place.issuer.asked["/token"] == asked
+        assert place.issuer.asked["/token"] > asked  # more than once on a slow machine
     place.issuer.granted.clear()
     time.sleep(0.1)
     gone = browser.get("/models?after=x")
