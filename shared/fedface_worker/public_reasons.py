@@ -24,9 +24,8 @@ def reason_of_client(error: Exception, plan: Plan) -> str:
 
     With masks nothing may that was computed from its photographs: norms, losses and counts stay in the log, under a code.
     """
-    if plan.secure_aggregation is None or isinstance(error, DataError):
-        return public_reason(error)
-    if not isinstance(error, InvalidInputError | UpdateRefusedError):
+    may_quote_numbers = isinstance(error, InvalidInputError | UpdateRefusedError) and not isinstance(error, DataError)
+    if plan.secure_aggregation is None or not may_quote_numbers:
         return public_reason(error)
     code = secrets.token_hex(4)
     log.warning("client_cannot_update", code=code, detail=masked(str(error)))

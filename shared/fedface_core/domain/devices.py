@@ -88,7 +88,7 @@ def uploads(plan: Plan, client: str, number: int) -> bool:
     """
     if not plan.devices.simulated:
         return True
-    device = replace(behaviour(plan, client, number, None if plan.devices.always_available else _ANY_TIME), available=True)
+    device = replace(behaviour(plan, client, number, _ANY_TIME), available=True)
     return device.answers(RoundTask.TRAIN) and device.upload_failures < plan.devices.upload_attempts
 
 
