@@ -113,7 +113,7 @@ def clients_to_unmask(plan: Plan, current: Round, accepted: Set[str], registered
 
 
 def revelations_needed(plan: Plan, members: int, accepted: int) -> int:
-    """How many of a shard's ``accepted`` clients have to reveal so that it can be unmasked for certain.
+    """How many of a shard's ``accepted`` clients have to reveal so that it can be unmasked, if what they reveal is right.
 
     At worst all that are missing of its ``members`` are neighbours of one client. Those that may collude are counted as
     missing against the lying, since they may reveal wrong shares. All accepted clients are needed if that is not enough.
