@@ -15,12 +15,13 @@ from fedface_core.domain.device_kinds import CPU, DeviceKind, Precision
 from fedface_core.domain.plan import Plan
 from fedface_learning.client.local_training import TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.update import training_updates
+from fedface_learning.client.update import trained_groups
 from fedface_learning.device import in_precision, prepare_device, set_up
 from fedface_learning.models import initial_network
 from fedface_learning.pretraining import CosFaceHead, CosFaceTraining, PretrainPlan
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.training_images import read_all_images
+from fedface_learning.updates.trained import TrainedUpdate
 from loadtest.bare.loop import BareLoop
 from loadtest.bare.workload import Workload
 from loadtest.bench.plan_workload import workload_of
@@ -86,8 +87,10 @@ def _training(what: str, plan: Plan, repetitions: int, goal: Goal) -> Speed:
     trainees = trainees_of(plan)
 
     def train() -> None:
-        for _ in training_updates(trainer, trainees, TrainingRound(plan, 1)):
-            pass  # each update is on the CPU, encoded and hashed
+        for group in trained_groups(trainer, trainees, TrainingRound(plan, 1)):
+            for made in group.values():
+                assert isinstance(made, TrainedUpdate), made
+                _ = made.tensors  # on the CPU, not encoded
 
     return _speed(what, train, partial(_bare_clients, *_bare(plan)), repetitions, goal)
 
@@ -101,14 +104,18 @@ def _round(what: str, plan: Plan, repetitions: int) -> Speed:
 
 
 def simulated_round(plan: Plan) -> Callable[[], float]:
-    """A function that simulates the plan's one round, and returns its seconds: those of the run less those of enrolment."""
+    """A function that simulates a run of two rounds, and returns the seconds of the second. The first sets up the device."""
     faces = Noise(plan, plan.split.identities)
-    only_enrolment = plan.model_copy(update={"rounds": 0})
+    two_rounds = plan.model_copy(update={"rounds": 2})
 
-    def run(asked: Plan) -> None:
-        simulate(asked, dataset=faces, evaluate_at=lambda _number: False)
+    def run() -> float:
+        ended: list[float] = []
+        simulate(
+            two_rounds, lambda _round: ended.append(time.perf_counter()), dataset=faces, evaluate_at=lambda _number: False
+        )
+        return ended[2] - ended[1]
 
-    return lambda: max(_seconds(partial(run, plan)) - _seconds(partial(run, only_enrolment)), 1e-9)
+    return run
 
 
 def bare_round(plan: Plan) -> Callable[[], float]:

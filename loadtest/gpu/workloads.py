@@ -55,7 +55,7 @@ class Size:
 def plan_for(network: dict[str, Any], clients: int, at_once: int, device: str, precision: str = "float32") -> Plan:
     """The reference plan with this network, so many clients at once, device and precision."""
     changes = {
-        "model": network,
+        "model": dict.fromkeys(REFERENCE_NETWORK) | network,  # None takes what is not the network's own out of the plan
         "compute": {"device": device, "precision": precision},
         "local_training": {"vectorised_clients": at_once},
         "cohort": {"shard_size": clients},

@@ -19,7 +19,8 @@ class ParameterGroup:
     """Parameters that are trained at one learning rate."""
 
     parameters: Sequence[Tensor]
-    learning_rate: float
+    learning_rate: float | Tensor
+    """A tensor without axes on the parameters' device, if the rate is to change in a step that was recorded."""
     momenta: list[Tensor | None] = field(init=False)
     """One for each parameter; None before its first step."""
 
@@ -59,7 +60,7 @@ class GradientDescent:
                 [gradient for gradient in gradients if gradient is not None],
                 momenta,
                 fused=self._fused,
-                lr=group.learning_rate,
+                lr=group.learning_rate,  # type: ignore[arg-type]
                 momentum=self._momentum,
                 weight_decay=0.0,
                 dampening=0.0,

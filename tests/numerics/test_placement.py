@@ -77,9 +77,7 @@ def test_losses_and_gradients_are_where_the_network_is(
         local_training={"steps": 2, "vectorised_clients": places},
     )
     networks, trainees = networks_of(plan, kind)
-    pixels = [networks.network.pixels(trainee.images_NCHW) for trainee in trainees]
-    assert {each.device.type for each in pixels} == {"meta"}
-    losses_K = networks.losses(networks.stack(pixels, 6))
+    losses_K = networks.losses(networks.stack([trainee.images_NCHW for trainee in trainees], 6))
     assert (losses_K.shape, losses_K.device.type) == ((places,), "meta")
     torch.autograd.backward(losses_K.sum())
     assert {parameter.grad.device.type for parameter in networks.parameters if parameter.grad is not None} == {"meta"}

@@ -212,8 +212,7 @@ def test_features_are_those_of_a_measurement_and_no_loss_is_computed(
 
     def stacked() -> tuple[VectorisedNetworks, Any]:
         networks = VectorisedNetworks(LocalTrainer(initial_network(plan.model, 0)), trainees, TrainingRound(plan, 1))
-        pixels = [networks.network.pixels(trainee.images_NCHW) for trainee in trainees]
-        return networks, networks.stack(pixels, networks.images)
+        return networks, networks.stack([trainee.images_NCHW for trainee in trainees], networks.images)
 
     networks, batches = stacked()
     measured = networks.measure(batches).features

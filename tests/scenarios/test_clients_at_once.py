@@ -69,7 +69,7 @@ def test_clients_of_a_task_train_in_groups(plan: Plan, monkeypatch: pytest.Monke
     assert groups == [3, 3, 1] * plan.rounds
 
 
-@pytest.mark.parametrize(("delivery", "trains"), [("single", "training_updates"), ("combined", "trained_updates")])
+@pytest.mark.parametrize(("delivery", "trains"), [("single", "training_updates"), ("combined", "trained_groups")])
 def test_a_client_that_kills_the_training_of_its_group_fails_alone(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, delivery: str, trains: str
 ) -> None:

@@ -33,8 +33,9 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
 from fedface_core.secure_aggregation.errors import RevealRefusedError
-from fedface_learning.client.update import TrainedUpdate, TrainingFailure, Update
+from fedface_learning.client.update import TrainingFailure, Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
+from fedface_learning.updates.trained import TrainedUpdate
 from fedface_worker.checked_artifacts import get_bounded
 from fedface_worker.public_reasons import reason_of_client
 from fedface_worker.workbench import Workbench

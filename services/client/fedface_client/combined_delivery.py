@@ -22,7 +22,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason, group_digest
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
 from fedface_learning.aggregation import StartingPoint, TrainingPartial
-from fedface_learning.client.update import TrainedUpdate
+from fedface_learning.updates.trained import TrainedUpdate
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -56,19 +56,24 @@ class CombinedDelivery:
         alone = any(attempt.number > 1 for attempt in attempts)
         if alone:
             self.deliver()
-        for attempt, trained in train_to_combine(attempts):
-            self._add(attempt.invitation, trained)
+        for group in train_to_combine(attempts):
+            self._add([(attempt.invitation, trained) for attempt, trained in group])
         if alone:
             self.deliver()
 
-    def _add(self, invitation: Invitation, trained: TrainedUpdate) -> None:
-        if self._start is None:
-            self._start = _starting_point(self._workbench, invitation)
-            self._shard_of = invitation.opened_round.shard_of_each()
-        client = invitation.client_id
-        group = self._groups.setdefault(self._shard_of[client], _Group(invitation))
-        group.partial.fold_trained(client, trained.accepted, trained.tensors, self._start)
-        group.declared[client] = trained.accepted
+    def _add(self, trained: Sequence[tuple[Invitation, TrainedUpdate]]) -> None:
+        of_shards: dict[int, dict[str, TrainedUpdate]] = {}
+        for invitation, update in trained:
+            if self._start is None:
+                self._start = _starting_point(self._workbench, invitation)
+                self._shard_of = invitation.opened_round.shard_of_each()
+            client = invitation.client_id
+            group = self._groups.setdefault(self._shard_of[client], _Group(invitation))
+            group.declared[client] = update.accepted
+            of_shards.setdefault(self._shard_of[client], {})[client] = update
+        for shard, updates in of_shards.items():
+            assert self._start is not None, "there is an invitation"
+            self._groups[shard].partial.fold_trained(updates, self._start)
 
     def deliver(self) -> None:
         """Put the sum of each shard's clients, have the acceptance of all of them recorded, and publish what is complete."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from fedface_client.attempt import Attempt, MadeT
 from fedface_client.make_update import TrainingInputs
@@ -13,13 +13,8 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, ClientStep
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.update import (
-    TrainedUpdate,
-    TrainingFailure,
-    Update,
-    trained_updates,
-    training_updates,
-)
+from fedface_learning.client.update import TrainingFailure, Update, trained_groups, training_updates
+from fedface_learning.updates.trained import TrainedUpdate
 
 Made = tuple[Attempt, Update | AcceptedUpdate]
 
@@ -40,28 +35,35 @@ def make_updates(attempts: Sequence[Attempt], at_once: int) -> Iterator[Made]:
             if update is not None:
                 yield attempt, update
         return
-    yield from _made_at_once(attempts, training_updates)
+    for group in _made_at_once(attempts, _one_by_one):
+        yield from group
 
 
-def train_to_combine(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, TrainedUpdate]]:
-    """What each attempt that can train has trained, in memory that the next client may overwrite.
+def train_to_combine(attempts: Sequence[Attempt]) -> Iterator[list[tuple[Attempt, TrainedUpdate]]]:
+    """What the attempts that can train have trained, by groups that train at once, in memory that the next group may
+    overwrite.
 
     Errors as `make_updates` raises them.
     """
-    for attempt, made in _made_at_once(attempts, trained_updates):
-        assert isinstance(made, TrainedUpdate), "no update is stored by itself"
-        yield attempt, made
+    for group in _made_at_once(attempts, trained_groups):
+        yield [(attempt, made) for attempt, made in group if not isinstance(made, AcceptedUpdate)]
+
+
+def _one_by_one(
+    trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
+) -> Iterator[Mapping[str, Update | TrainingFailure]]:
+    return ({client: made} for client, made in training_updates(trainer, trainees, training))
 
 
 def _made_at_once(
     attempts: Sequence[Attempt],
-    train: Callable[[LocalTrainer, Sequence[Trainee], TrainingRound], Iterator[tuple[str, MadeT | TrainingFailure]]],
-) -> Iterator[tuple[Attempt, MadeT | AcceptedUpdate]]:
+    train: Callable[[LocalTrainer, Sequence[Trainee], TrainingRound], Iterator[Mapping[str, MadeT | TrainingFailure]]],
+) -> Iterator[list[tuple[Attempt, MadeT | AcceptedUpdate]]]:
     waiting: dict[str, tuple[Attempt, TrainingInputs]] = {}
     for attempt in attempts:
         found = attempt.fetch_inputs()
         if isinstance(found, AcceptedUpdate):
-            yield attempt, found
+            yield [(attempt, found)]
         elif found is not None:
             waiting[attempt.invitation.client_id] = (attempt, found)
     if not waiting:
@@ -71,13 +73,16 @@ def _made_at_once(
     while waiting:
         try:
             with CLIENT_STEP_SECONDS.labels(ClientStep.TRAIN).time():
-                client, made = next(trained)
+                group = next(trained)
         except Exception as error:
             for attempt, _ in waiting.values():
                 attempt.count_error(error)
             error.add_note(f"at work for {', '.join(waiting)}")
             raise
-        attempt, own = waiting.pop(client)
-        update = attempt.finish(own, made)
-        if update is not None:
-            yield attempt, update
+        finished: list[tuple[Attempt, MadeT | AcceptedUpdate]] = []
+        for client, made in group.items():
+            attempt, own = waiting.pop(client)
+            update = attempt.finish(own, made)
+            if update is not None:
+                finished.append((attempt, update))
+        yield finished

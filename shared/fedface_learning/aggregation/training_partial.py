@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final
 from torch import Tensor
 
 from fedface_core.domain.declaration import check_declaration
+from fedface_core.domain.device_kinds import CPU
 from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError, UpdateRefusedError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import RoundKind
@@ -22,15 +23,18 @@ from fedface_learning.aggregation.exact_sum import ExactSum, Moved, StoredSum, i
 from fedface_learning.aggregation.partial import AveragedRound, StartingPoint
 from fedface_learning.aggregation.partial_sums import add_sums, is_of_sums, read_sums
 from fedface_learning.aggregation.server_state import STRATEGY, select_state
+from fedface_learning.aggregation.stacked_changes import StackedChanges
 from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import ClassSums
-from fedface_learning.strategies import ServerRound, Tensors, strategy_of
+from fedface_learning.strategies import NOTHING, ServerRound, Tensors, strategy_of
 from fedface_learning.updates.careful_check import CheckedUpdate
-from fedface_learning.updates.checks import check_in_memory, check_update
+from fedface_learning.updates.checks import check_directions, check_in_memory, check_update, refusing_what_fails
 from fedface_learning.updates.class_parts import part_of_round
 from fedface_learning.updates.form import PlacedValues, UpdateForm
+from fedface_learning.updates.norm import clearly_within
+from fedface_learning.updates.trained import TrainedModels, TrainedUpdate
 
 SCHEMA_VERSION: Final = 2
 """Of a stored partial. Version 1 had sums of models in float64, and no version in its metadata."""
@@ -143,18 +147,53 @@ class TrainingPartial:
         self._add(client, accepted, update, part, start)
         self.size += accepted.size
 
-    def fold_trained(self, client: str, declared: AcceptedUpdate, tensors: Tensors, start: StartingPoint) -> None:
-        """Check a client's update, whose tensors the process that trained it has in memory, and add it as `fold` does.
+    def fold_trained(self, trained: Mapping[str, TrainedUpdate], start: StartingPoint) -> None:
+        """Check the updates of clients that trained at once, by client, and add them as `fold` does.
 
-        Only the images and losses of ``declared`` are looked at: there is no object. The plan must allow combined delivery.
+        The process that trained them has them in memory, and there are no objects. The plan must allow that they are
+        combined. What was trained on a GPU is summed there.
         """
-        try:
-            check_declaration(declared, start.plan, RoundKind.TRAINING)
-            update = check_in_memory(tensors, start.trained_form, start.norm_bounds)
-        except UpdateRefusedError as error:
-            self._refuse(client, error)
-            return
-        self._add(client, declared, update, None, start)
+        together = self._add_together(trained, start)
+        for client, update in trained.items():
+            if client in together:
+                continue
+            try:
+                check_declaration(update.accepted, start.plan, RoundKind.TRAINING)
+                checked = check_in_memory(update.tensors, start.trained_form, start.norm_bounds)
+            except UpdateRefusedError as error:
+                self._refuse(client, error)
+                continue
+            self._add(client, update.accepted, checked, None, start)
+            self.size += update.accepted.size
+
+    def _add_together(self, trained: Mapping[str, TrainedUpdate], start: StartingPoint) -> set[str]:
+        """Add the updates that are on a GPU and certainly good; return their clients.
+
+        The others, such as those whose norm is near its bound, are left to the checks of single updates.
+        """
+        models = next(iter(trained.values())).models
+        if models.device.type == CPU:
+            return set()
+        form = start.trained_form
+        changes = StackedChanges(models.stacked, form.model_by_name)
+        norms = changes.norms()
+        buffers = TrainedModels({name: models.stacked[name] for name in form.buffer_ranges.names})
+        weights: dict[str, float] = {}
+        for client, update in trained.items():
+            try:
+                with refusing_what_fails():
+                    check_declaration(update.accepted, start.plan, RoundKind.TRAINING)
+                    form.buffer_ranges.check(buffers.of(update.index))
+                    further = check_directions(update.further, form)
+            except UpdateRefusedError:
+                continue
+            if clearly_within(norms[update.index], start.norm_bounds.lowest):
+                weights[client] = self._count(client, update.accepted, further, start)
+                self.size += update.accepted.size
+        if weights:
+            indices = [trained[client].index for client in weights]
+            self.changes.merge(changes.summed(indices, list(weights.values()), start.plan.fraction_bits))
+        return set(weights)
 
     def refuse_all(self, clients: Iterable[str], error: UpdateRefusedError) -> None:
         """Keep the reason why the updates of all these clients are refused."""
@@ -165,26 +204,29 @@ class TrainingPartial:
         self, client: str, accepted: AcceptedUpdate, update: CheckedUpdate, part: ClassSums | None, start: StartingPoint
     ) -> None:
         """Add a checked update. ``part`` is what it changes of the class sums, if the plan has any."""
-        plan = start.plan
         form = start.trained_form
         bounds = start.norm_bounds
         share = bounds.share_kept(update.norm)
-        weight = accepted.declared_images * plan.aggregation.staleness_weight(start.rounds_behind) * share
+        weight = share * self._count(client, accepted, update.further_tensors if part is None else NOTHING, start)
         moved = _moved(update.values, form)
-        self.changes.add_parts(form.averaged_values, moved, update.counters, weight, plan.fraction_bits)
+        self.changes.add_parts(form.averaged_values, moved, update.counters, weight, start.plan.fraction_bits)
         self.sums = add_sums(self.sums, part)
-        if update.further_tensors and part is None:
-            self.uploaded[client] = dict(update.further_tensors)
         if update.norm is not None and share < 1:
             self.clipped[client] = update.norm
         if update.norm is not None and bounds.norms_are_needed:
             self.norms[client] = update.norm
+
+    def _count(self, client: str, accepted: AcceptedUpdate, further: Tensors, start: StartingPoint) -> float:
+        """Count an update that has passed all checks, but for its change; return the weight of its change."""
+        if further:
+            self.uploaded[client] = dict(further)
         assert accepted.loss_before is not None, "it was checked"
         assert accepted.loss_after is not None, "it was checked"
         self.images += accepted.declared_images
         self.folded += 1
         self.loss_before += weighted_loss(accepted.declared_images, accepted.loss_before)
         self.loss_after += weighted_loss(accepted.declared_images, accepted.loss_after)
+        return accepted.declared_images * start.plan.aggregation.staleness_weight(start.rounds_behind)
 
     def merge(self, other: TrainingPartial) -> None:
         """Add another shard's sums."""

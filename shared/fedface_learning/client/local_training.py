@@ -15,17 +15,16 @@ from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
 from fedface_learning.client.batches import batches, images_in_a_step, uses_all_unaugmented
 from fedface_learning.device import on_host
-from fedface_learning.gradient_descent import GradientDescent, ParameterGroup
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import mean_feature
 from fedface_learning.seeding import derive_seed
 from fedface_learning.strategies import ClientRound, Tensors, strategy_of
 from fedface_learning.strategies.mean_embeddings import renewed_class_embedding
+from fedface_learning.updates.trained import TrainedModels
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,17 @@ class LocalResult:
     """The mean loss over its images in evaluation mode, before training; or the loss of its first step, as the plan says."""
     loss_after: float
     """The mean loss over its images in evaluation mode, after training; or the loss of its last step, as the plan says."""
-    model: Tensors
-    """The trained parameters and buffers, by name. They may be in the trainer's memory, which the next client overwrites."""
+    models: TrainedModels
+    """The models of all clients that trained with this one."""
+    index: int
+    """Which of them is this client's."""
     uploads: Tensors
     """The further tensors that the client uploads beside the model, as the strategy asks."""
+
+    @property
+    def model(self) -> Tensors:
+        """The client's trained parameters and buffers, by name, on the CPU, as `TrainedModels.of` gives them."""
+        return self.models.of(self.index)
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,10 @@ class TraineeNetworks(Protocol[StackedT]):
     """Whether SGD uses torch's fused operation, which rounds differently. So each implementation always gives one answer."""
 
     def stack(self, batches: Sequence[Tensor], places: int, /) -> StackedT:
-        """The batches of pixels (N, C, H, W) of K clients, each filled up to so many ``places``."""
+        """The pixels of K batches of images (N, C, H, W), uint8, each filled up to so many ``places``."""
+
+    def take_steps(self, inputs: Iterable[StackedT], training: TrainingRound, /) -> list[Tensor]:
+        """Take a gradient step on each of the inputs, as `gradient_steps.take_steps` does; return what that returns."""
 
     def losses(self, stacked: StackedT, /) -> Tensor:
         """The mean loss of each client on its batch (K,), with gradients."""
@@ -127,8 +136,8 @@ class TraineeNetworks(Protocol[StackedT]):
     def client_round(self, index: int, /) -> ClientRound:
         """What the strategy sees of the client with this index, with its current class embedding."""
 
-    def models(self) -> list[Tensors]:
-        """The parameters and buffers of the network of each client, by name, on the CPU; not copied if they are there."""
+    def models(self) -> TrainedModels:
+        """The parameters and buffers of the network of each client. They are not copied."""
 
 
 def train_clients(
@@ -148,7 +157,7 @@ def train_clients(
     strategy = strategy_of(plan)
     network = networks.network
     images = networks.images
-    all_pixels = networks.stack([network.pixels(trainee.images_NCHW) for trainee in trainees], images)
+    all_pixels = networks.stack([trainee.images_NCHW for trainee in trainees], images)
     if strategy.renews_class_embedding(plan):
         renewed = [
             renewed_class_embedding(networks.client_round(index), features_ND)
@@ -160,11 +169,11 @@ def train_clients(
     before_K = None if step_gives_before else networks.measure(all_pixels).losses_K
     network.train(_normalises_by_batch(network, training, images))
     if uses_all_unaugmented(plan.local_training, images):
-        step_losses = _take_steps(networks, repeat(all_pixels, training.steps), training)
+        step_losses = networks.take_steps(repeat(all_pixels, training.steps), training)
     else:
         places = images_in_a_step(plan.local_training, images)
-        stacked = (networks.stack(of_step, places) for of_step in _batches_of_all(network, trainees, training))
-        step_losses = _take_steps(networks, stacked, training)
+        stacked = (networks.stack(of_step, places) for of_step in _batches_of_all(trainees, training))
+        step_losses = networks.take_steps(stacked, training)
     before_K = step_losses[0] if before_K is None else before_K
     models = networks.models()
     describes = describes_trained(plan)
@@ -178,8 +187,8 @@ def train_clients(
     ]
     if plan.model.centring and training.steps:
         assert measured is not None, "the centre needs the features by the trained network"
-        for model, features_ND in zip(models, measured.features, strict=True):
-            model["centre"].copy_(mean_feature(features_ND))
+        for centre_D, features_ND in zip(models.stacked["centre"], measured.features, strict=True):
+            centre_D.copy_(mean_feature(features_ND))
     return _results(before_K, after_K, models, uploads)
 
 
@@ -189,44 +198,21 @@ def describes_trained(plan: Plan) -> bool:
     return bool(strategy.upload_shapes(plan)) and strategy.describes_trained(plan)
 
 
-def _results(before_K: Tensor, after_K: Tensor, models: Sequence[Tensors], uploads: Sequence[Tensors]) -> list[LocalResult]:
+def _results(before_K: Tensor, after_K: Tensor, models: TrainedModels, uploads: Sequence[Tensors]) -> list[LocalResult]:
     losses = torch.stack([before_K, after_K], dim=1).tolist()  # only now, so that no step waits for a GPU
     return [
-        LocalResult(before, after, model, further)
-        for (before, after), model, further in zip(losses, models, uploads, strict=True)
+        LocalResult(before, after, models, index, further)
+        for index, ((before, after), further) in enumerate(zip(losses, uploads, strict=True))
     ]
 
 
-def _take_steps(networks: TraineeNetworks[StackedT], inputs: Iterable[StackedT], training: TrainingRound) -> list[Tensor]:
-    """Take a gradient step on each of the stacked batches, and return the K losses (K,) of each step."""
+def _batches_of_all(trainees: Sequence[Trainee], training: TrainingRound) -> Iterator[tuple[Tensor, ...]]:
+    """The K batches of each step."""
     local = training.plan.local_training
-    rate_share, _ = training.plan.rate_shares(training.number)
-    groups = [ParameterGroup(networks.parameters, local.learning_rate * rate_share)]
-    class_embedding_rate = strategy_of(training.plan).class_embedding_rate(training.plan)
-    if class_embedding_rate is not None:
-        groups.append(ParameterGroup([networks.class_embeddings.requires_grad_()], class_embedding_rate * rate_share))
-    optimiser = GradientDescent(groups, local.momentum, fused=networks.fused)
-    step_losses: list[Tensor] = []
-    for stacked in inputs:
-        optimiser.zero_grad()
-        losses_K = networks.losses(stacked)
-        torch.autograd.backward(losses_K.sum())
-        optimiser.step()
-        if class_embedding_rate is not None:
-            networks.class_embeddings.data.copy_(normalize(networks.class_embeddings.data, dim=-1))
-        step_losses.append(losses_K.detach())
-    optimiser.zero_grad()
-    networks.class_embeddings.requires_grad_(False)
-    return step_losses
-
-
-def _batches_of_all(
-    network: EmbeddingNetwork, trainees: Sequence[Trainee], training: TrainingRound
-) -> Iterator[list[Tensor]]:
-    """The K batches of each step, as pixels."""
-    local = training.plan.local_training
-    drawn = [batches(trainee.images_NCHW, local, training.steps, training.seed_of(trainee.client)) for trainee in trainees]
-    return ([network.pixels(batch_NCHW) for batch_NCHW in of_step] for of_step in zip(*drawn, strict=True))
+    return zip(
+        *(batches(trainee.images_NCHW, local, training.steps, training.seed_of(trainee.client)) for trainee in trainees),
+        strict=True,
+    )
 
 
 def _first_step_gives_loss_before(network: EmbeddingNetwork, training: TrainingRound, images: int) -> bool:

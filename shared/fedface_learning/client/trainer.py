@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from fedface_learning.client.gradient_steps import take_steps
 from fedface_learning.client.local_training import LocalResult, Measurement, Trainee, TrainingRound, train_clients
+from fedface_learning.client.recorded_step import RecordedSteps
 from fedface_learning.device import HOST, all_moved, copy_on, making_tensors_on, moved, on_host
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import features_of_pixels
 from fedface_learning.models.weights import load_tensors
 from fedface_learning.strategies import NOTHING, ClientRound, Tensors, strategy_of
+from fedface_learning.updates.trained import TrainedModels
 
 
 class LocalTrainer:
@@ -30,6 +33,8 @@ class LocalTrainer:
         """The network's parameters and buffers by name; they share the network's memory."""
         self.global_model: Tensors = {name: tensor.clone() for name, tensor in self.state.items()}
         """The parameters and buffers, by name, from which every client starts, on the device."""
+        self.recorded_steps = RecordedSteps()
+        """Recordings of the steps of clients that train at once."""
         self._guidance: tuple[Tensors, Tensors] = (NOTHING, NOTHING)
         self._started_from: Tensors | None = None
 
@@ -99,9 +104,13 @@ class SingleNetwork:
         self._client_round = trainer.client_round(training, self.class_embeddings, self.class_embeddings.clone())
 
     def stack(self, batches: Sequence[Tensor], _places: int) -> Tensor:
-        """The only batch (N, C, H, W), unchanged."""
-        [pixels_NCHW] = batches
-        return pixels_NCHW
+        """The pixels (N, C, H, W) of the only batch."""
+        [images_NCHW] = batches
+        return self.network.pixels(images_NCHW)
+
+    def take_steps(self, inputs: Iterable[Tensor], training: TrainingRound) -> list[Tensor]:
+        """Take a gradient step on each of the inputs; return the loss of each step (1,)."""
+        return take_steps(self, inputs, training)
 
     def losses(self, pixels_NCHW: Tensor) -> Tensor:
         """The client's mean loss on its batch (N, C, H, W), as a tensor (1,) with gradients."""
@@ -124,8 +133,6 @@ class SingleNetwork:
         """What the strategy sees of the client."""
         return self._client_round
 
-    def models(self) -> list[Tensors]:
-        """The client's parameters and buffers by name: in the trainer's memory, which the next client overwrites, or copied
-        from another device.
-        """
-        return [self._state if self._device.type == "cpu" else on_host(self._state)]
+    def models(self) -> TrainedModels:
+        """The client's parameters and buffers, in the trainer's memory, which the next client overwrites."""
+        return TrainedModels({name: tensor.unsqueeze(0) for name, tensor in self._state.items()})

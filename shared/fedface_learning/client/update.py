@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 from torch import Tensor
 
@@ -19,7 +19,7 @@ from fedface_learning.client.enrolment import mean_embedding
 from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.vectorised_training import image_places, place_of, train_vectorised
-from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_learning.formats.codec import encode_tensors, encoded_size, sha256_hex
 from fedface_learning.memory_errors import is_out_of_memory
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, on_the_grid
@@ -27,7 +27,9 @@ from fedface_learning.strategies import Tensors
 from fedface_learning.updates.checks import MEAN_EMBEDDING
 from fedface_learning.updates.class_parts import encode_kept
 from fedface_learning.updates.encoding import encode_residual, update_encoding_of
+from fedface_learning.updates.trained import TrainedUpdate
 
+_NO_OBJECT: Final = "0" * 64
 MadeT = TypeVar("MadeT")
 
 
@@ -42,17 +44,6 @@ class Update:
     """What the ledger records of the object once it is stored."""
     residual: bytes | None = None
     """The residual as an object, if the client keeps one: it uses it for its next update if this one is accepted."""
-
-
-@final
-@dataclass(frozen=True)
-class TrainedUpdate:
-    """A client's update that is in memory and not encoded, for combined delivery."""
-
-    accepted: AcceptedUpdate
-    """What the client declares. There is no object, so the SHA-256 and the size stand for none."""
-    tensors: Tensors
-    """The trained model and what the client uploads beside it, by name. They may be in the trainer's memory."""
 
 
 @dataclass(frozen=True)
@@ -101,35 +92,27 @@ def training_updates(
     training diverges or breaks off has a failure instead of an update; the others are not affected. If it breaks off for
     clients that train at once, each of them trains alone, so that only those at fault fail.
     """
-    return _made_in_groups(
-        trainer, trainees, training, lambda result, trainee: _update(result, trainee, training, trainer.started_from)
-    )
-
-
-def trained_updates(
-    trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
-) -> Iterator[tuple[str, TrainedUpdate | TrainingFailure]]:
-    """Pairs as `training_updates` gives them, without encoding: for combined delivery.
-
-    An update may be in the trainer's memory, which the next client overwrites: use it before asking for the next pair.
-    """
-    return _made_in_groups(trainer, trainees, training, lambda result, trainee: _trained(result, trainee, training))
-
-
-def _made_in_groups(
-    trainer: LocalTrainer,
-    trainees: Sequence[Trainee],
-    training: TrainingRound,
-    make: Callable[[LocalResult, Trainee], MadeT],
-) -> Iterator[tuple[str, MadeT | TrainingFailure]]:
-    """Pairs of client and what ``make(result, trainee)`` gives, in the order of ``trainees``."""
     waiting = deque(trainee.client for trainee in trainees)
-    made: dict[str, MadeT | TrainingFailure] = {}
+    made: dict[str, Update | TrainingFailure] = {}
     for group in _groups(trainer, trainees, training):
-        made |= _made_of_group(trainer, group, training, make)
+        made |= _made_of_group(
+            trainer, group, training, lambda result, trainee: _update(result, trainee, training, trainer.started_from)
+        )
         while waiting and waiting[0] in made:
             client = waiting.popleft()
             yield client, made.pop(client)
+
+
+def trained_groups(
+    trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
+) -> Iterator[Mapping[str, TrainedUpdate | TrainingFailure]]:
+    """Client → its update, not encoded, or its failure, for each group of clients that train at once.
+
+    Groups and failures are those of `training_updates`. The updates may be in the trainer's memory, which the next group
+    overwrites: use them before asking for the next group.
+    """
+    for group in _groups(trainer, trainees, training):
+        yield _made_of_group(trainer, group, training, lambda result, trainee: _trained(result, trainee, training))
 
 
 def _groups(trainer: LocalTrainer, trainees: Iterable[Trainee], training: TrainingRound) -> Iterator[list[Trainee]]:
@@ -199,8 +182,10 @@ def _naming_the_client(client: str, number: int) -> Iterator[None]:
 
 
 def _trained(result: LocalResult, trainee: Trainee, training: TrainingRound) -> TrainedUpdate:
-    declared = AcceptedUpdate.model_validate(_declared(result, trainee, training) | {"sha256": "0" * 64, "size": 1})
-    return TrainedUpdate(declared, {**result.model, **result.uploads})
+    metadata = _declared(result, trainee, training)
+    model = {name: tensors[result.index] for name, tensors in result.models.stacked.items()}
+    known = {"sha256": _NO_OBJECT, "size": encoded_size({**model, **result.uploads}, metadata)}
+    return TrainedUpdate(AcceptedUpdate.model_validate(metadata | known), result.models, result.index, result.uploads)
 
 
 def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, global_model: Tensors) -> Update:

@@ -16,19 +16,25 @@ K clients, N images of each, C×H×W pixels, D dimensions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from fedface_core.domain.device_kinds import CUDA
+from fedface_learning.client.convolutions_as_products import ConvolutionsAsProducts
+from fedface_learning.client.gradient_steps import take_steps
 from fedface_learning.client.local_training import LocalResult, Measurement, Trainee, TrainingRound, train_clients
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.device import making_tensors_on, moved, on_host
+from fedface_learning.device import making_tensors_on, moved
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.strategies import ClientRound, Tensors, strategy_of
+from fedface_learning.updates.trained import TrainedModels
 
 # Number of axes of a weight → the order of axes in which grouped convolutions and batched matrix products read it. Torch
 # would copy a weight of another layout in each step.
@@ -65,14 +71,33 @@ def train_vectorised(trainer: LocalTrainer, trainees: Sequence[Trainee], trainin
 
 
 @dataclass(frozen=True)
-class _Batches:
-    """A batch of K clients. In memory the order of axes is N, H, W, K, C: the channels of all clients next to each other."""
+class StackedBatches:
+    """A batch of K clients. In memory the order of axes is N, H, W, K, C: the channels of all clients next to each other.
+
+    Where convolutions are computed as products, it is K, N, H, W, C.
+    """
 
     pixels_KNCHW: Tensor
     weights_KN: Tensor | None
     """The weight of each image in its client's loss; None if all weigh alike."""
     images: tuple[int, ...]
     """How many images each client has. Those that fill its place come after them."""
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Equal for batches on which a step is the same computation."""
+        return tuple(self.pixels_KNCHW.shape), self.weights_KN is None
+
+    def copied(self) -> StackedBatches:
+        """A copy, with memory of its own."""
+        weights_KN = None if self.weights_KN is None else self.weights_KN.clone()
+        return StackedBatches(self.pixels_KNCHW.clone(), weights_KN, self.images)
+
+    def copy_(self, other: StackedBatches) -> None:
+        """Take the pixels and weights of batches of equal signature. What is asked of `images` stays as it was."""
+        self.pixels_KNCHW.copy_(other.pixels_KNCHW)
+        if self.weights_KN is not None and other.weights_KN is not None:
+            self.weights_KN.copy_(other.weights_KN)
 
     def own(self, features_KND: Tensor) -> list[Tensor]:
         """Of the features (K, N, D) of all images, those of each client's own images."""
@@ -86,43 +111,94 @@ class VectorisedNetworks:
 
     def __init__(self, trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> None:
         self.network = trainer.reset()
+        self._as_products = trainer.device.type == CUDA
         self.images = image_places(self.network, training, len(trainees[0].images_NCHW))
         rows_KD = torch.stack([trainee.class_embedding_D for trainee in trainees])
         self.class_embeddings = moved(rows_KD, trainer.device)
-        self._former_KD = self.class_embeddings.clone()
+        self.former_class_embeddings = self.class_embeddings.clone()
         self._weighted = training.plan.data.images_per_client is not None and not self.network.has_batch_norm
-        self._copies = {name: _copies(tensor, len(trainees)) for name, tensor in trainer.global_model.items()}
-        self.parameters = [self._copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
+        self.copies = {name: _copies(tensor, len(trainees)) for name, tensor in trainer.global_model.items()}
+        self.parameters = [self.copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
         self._trainer = trainer
-        self._training = training
-        self._loss = _Loss(trainer, training)
+        self.around = trainer.client_round(training, self.class_embeddings, self.former_class_embeddings)
         self._features = _Features(trainer.network)
 
-    def stack(self, batches: Sequence[Tensor], places: int) -> _Batches:
-        """The batches of K clients, each filled up to so many ``places`` with images of its own."""
+    def stack(self, batches: Sequence[Tensor], places: int) -> StackedBatches:
+        """The pixels of the batches of K clients, each filled up to so many ``places`` with images of its own."""
         images = tuple(len(each_NCHW) for each_NCHW in batches)
         filled = [each_NCHW if len(each_NCHW) == places else _filled(each_NCHW, places) for each_NCHW in batches]
-        pixels_KNCHW = torch.stack([each_NCHW.permute(0, 2, 3, 1) for each_NCHW in filled], dim=3).permute(3, 0, 4, 1, 2)
+        pixels_NCHW = self.network.pixels(torch.cat(filled))
+        pixels_KNCHW = pixels_NCHW.view(len(filled), places, *pixels_NCHW.shape[1:])
+        if not self._as_products:
+            pixels_KNCHW = pixels_KNCHW.permute(1, 3, 4, 0, 2).contiguous().permute(3, 0, 4, 1, 2)
         if not self._weighted:
-            return _Batches(pixels_KNCHW, None, images)
+            return StackedBatches(pixels_KNCHW, None, images)
         weights_KN = torch.zeros(len(images), places)
         for index, count in enumerate(images):
             weights_KN[index, :count] = 1 / count
-        return _Batches(pixels_KNCHW, moved(weights_KN, self._trainer.device), images)
+        return StackedBatches(pixels_KNCHW, moved(weights_KN, self._trainer.device), images)
 
-    def losses(self, batches: _Batches) -> Tensor:
+    def take_steps(self, inputs: Iterable[StackedBatches], training: TrainingRound) -> list[Tensor]:
+        """Take a gradient step on each of the inputs; return the losses of each step (K,)."""
+        if self._trainer.device.type == CUDA:
+            return self._trainer.recorded_steps.take(self, inputs, training)
+        return take_steps(self, inputs, training)
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Equal for networks of one plan and trainer whose steps are the same computation on tensors of other values.
+
+        A number in the guidance may decide what is computed, so it counts with its value.
+        """
+        guidance = (
+            (name, tuple(tensor.shape), tensor.dtype, None if tensor.dim() else tensor.item())
+            for name, tensor in sorted(self.around.guidance.items())
+        )
+        return self.network.training, *guidance
+
+    def copied(self) -> VectorisedNetworks:
+        """A copy of everything that a step reads or changes, with memory of its own."""
+        made = copy(self)
+        made.copies = {name: tensor.detach().clone() for name, tensor in self.copies.items()}
+        made.parameters = [made.copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
+        made.former_class_embeddings = self.former_class_embeddings.clone()
+        made.class_embeddings = self.class_embeddings.clone()
+        around = self.around
+        made.around = replace(around, global_model=_clones(around.global_model), guidance=_clones(around.guidance))
+        return made
+
+    @torch.no_grad()
+    def copy_(self, other: VectorisedNetworks) -> None:
+        """Take the values of everything that a step reads or changes from networks of equal signature."""
+        self.take_over(other)
+        self.former_class_embeddings.copy_(other.former_class_embeddings)
+        for ours, theirs in (
+            (self.around.global_model, other.around.global_model),
+            (self.around.guidance, other.around.guidance),
+        ):
+            for name, tensor in ours.items():
+                tensor.copy_(theirs[name])
+
+    @torch.no_grad()
+    def take_over(self, other: VectorisedNetworks) -> None:
+        """Take the values of everything that a step changes from networks of equal signature."""
+        for name, copies in self.copies.items():
+            copies.copy_(other.copies[name])
+        self.class_embeddings.copy_(other.class_embeddings)
+
+    def losses(self, batches: StackedBatches) -> Tensor:
         """The mean loss of each client on its batch (K,), with gradients."""
         losses_K, _ = self._losses_and_features(batches)
         return losses_K
 
-    def features(self, batches: _Batches) -> Sequence[Tensor]:
+    def features(self, batches: StackedBatches) -> Sequence[Tensor]:
         """The raw features (N, D) of the images of each client, in evaluation mode, without gradients."""
         self.network.eval()
         with torch.no_grad():
             features_KND = self._of_each_client(self._features, (0, 0), batches.pixels_KNCHW)
         return batches.own(features_KND)
 
-    def measure(self, batches: _Batches) -> Measurement:
+    def measure(self, batches: StackedBatches) -> Measurement:
         """Losses and raw features of the images of all clients, in evaluation mode, without gradients."""
         self.network.eval()
         with torch.no_grad():
@@ -131,23 +207,23 @@ class VectorisedNetworks:
 
     def client_round(self, index: int) -> ClientRound:
         """What the strategy sees of the client with this index."""
-        return self._trainer.client_round(self._training, self.class_embeddings[index], self._former_KD[index])
+        return _of_client(self.around, self.class_embeddings[index], self.former_class_embeddings[index])
 
-    def models(self) -> list[Tensors]:
-        """The parameters and buffers of each client, by name, on the CPU. There they share memory with the copies."""
-        trained = on_host({name: _in_usual_order(copies.detach()) for name, copies in self._copies.items()})
-        return [{name: copies[index] for name, copies in trained.items()} for index in range(len(self.class_embeddings))]
+    def models(self) -> TrainedModels:
+        """The parameters and buffers of each client. They share memory with the copies."""
+        return TrainedModels({name: _in_usual_order(copies.detach()) for name, copies in self.copies.items()})
 
-    def _losses_and_features(self, batches: _Batches) -> tuple[Tensor, Tensor]:
+    def _losses_and_features(self, batches: StackedBatches) -> tuple[Tensor, Tensor]:
         in_dims = (0, 0, 0, 0, None if batches.weights_KN is None else 0)
-        inputs = (batches.pixels_KNCHW, self.class_embeddings, self._former_KD, batches.weights_KN)
-        return self._of_each_client(self._loss, in_dims, *inputs)  # type: ignore[no-any-return]
+        inputs = (batches.pixels_KNCHW, self.class_embeddings, self.former_class_embeddings, batches.weights_KN)
+        return self._of_each_client(_Loss(self.around), in_dims, *inputs)  # type: ignore[no-any-return]
 
     def _of_each_client(self, module: nn.Module, in_dims: tuple[int | None, ...], *inputs: Tensor | None) -> Any:
         """What the module, whose network gets the weights of each client, gives for each client's part of the inputs."""
-        state = {f"network.{name}": _in_usual_order(copies) for name, copies in self._copies.items()}
+        state = {f"network.{name}": _in_usual_order(copies) for name, copies in self.copies.items()}
         of_each_client = vmap(lambda state, *inputs: functional_call(module, state, inputs), in_dims=in_dims)
-        with making_tensors_on(self._trainer.device):
+        convolutions = ConvolutionsAsProducts() if self._as_products else nullcontext()
+        with making_tensors_on(self._trainer.device), convolutions:
             return of_each_client(state, *inputs)
 
 
@@ -165,23 +241,31 @@ class _Features(nn.Module):
 class _Loss(nn.Module):
     """One client's loss and raw features, as a module, so that `functional_call` can replace its weights."""
 
-    def __init__(self, trainer: LocalTrainer, training: TrainingRound) -> None:
+    def __init__(self, around: ClientRound) -> None:
+        """``around`` is what the strategy sees of every client, but for the class embeddings."""
         super().__init__()
-        self.network = trainer.network
-        self._trainer = trainer
-        self._training = training
-        self._loss = strategy_of(training.plan).loss
+        self.network = around.network
+        self._around = around
+        self._loss = strategy_of(around.plan).loss
 
     def forward(
         self, pixels_NCHW: Tensor, class_embedding_D: Tensor, former_D: Tensor, weights_N: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         features_ND = self.network.features_of_pixels(pixels_NCHW)
-        client_round = self._trainer.client_round(self._training, class_embedding_D, former_D)
+        client_round = _of_client(self._around, class_embedding_D, former_D)
         if weights_N is None:
             return self._loss(client_round, features_ND), features_ND
         # A strategy's loss is a mean over images, and so it is the sum of the losses of single images by their weights.
         losses_N = vmap(lambda features_D: self._loss(client_round, features_D.unsqueeze(0)))(features_ND)
         return (losses_N * weights_N).sum(), features_ND
+
+
+def _of_client(around: ClientRound, class_embedding_D: Tensor, former_D: Tensor) -> ClientRound:
+    return replace(around, class_embedding_D=class_embedding_D, former_class_embedding_D=former_D)
+
+
+def _clones(tensors: Tensors) -> Tensors:
+    return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
 def _filled(pixels_NCHW: Tensor, places: int) -> Tensor:

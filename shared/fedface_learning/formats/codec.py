@@ -28,9 +28,13 @@ def encode_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] | 
 
 def encoded_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None) -> list[bytes | memoryview]:
     """The bytes of `encode_tensors` in parts: the header, then each tensor's memory, which is copied unless contiguous."""
-    text = json.dumps(dict(metadata or {}), sort_keys=True, separators=(",", ":"), allow_nan=False)
     places = places_of(tensors)
-    return [header(places, text), *(_memory_of(tensors[name]) for name in places)]
+    return [header(places, _metadata_text(metadata)), *(_memory_of(tensors[name]) for name in places)]
+
+
+def encoded_size(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None) -> int:
+    """How many bytes `encode_tensors` would give. The tensors may be on any device; their values are not looked at."""
+    return len(header(places_of(tensors), _metadata_text(metadata))) + sum(tensor.nbytes for tensor in tensors.values())
 
 
 def decode_tensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -51,6 +55,10 @@ def decode_tensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise DamagedObjectError(f"not a whole safetensors file ({len(data)} bytes): {error}") from None
     entries = json.loads(data[8 : 8 + header_size]).get("__metadata__") or {}
     return {name: _tensor(name, view) for name, view in sorted(views)}, decode_metadata(entries.get(METADATA_KEY, "{}"))
+
+
+def _metadata_text(metadata: Mapping[str, Any] | None) -> str:
+    return json.dumps(dict(metadata or {}), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _memory_of(tensor: Tensor) -> memoryview:

@@ -13,8 +13,9 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import RoundKind
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.update import TrainingFailure, Update, enrolment_update, training_updates
+from fedface_learning.client.update import TrainingFailure, Update, enrolment_update, trained_groups, training_updates
 from fedface_learning.strategies import Tensors
+from fedface_learning.updates.trained import TrainedUpdate
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,18 @@ def _enrol(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[
 
 
 def _train(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update | TrainingFailure]]:
-    training = TrainingRound(inputs.plan, inputs.number, inputs.guidance, inputs.model_sha256)
-    return training_updates(inputs.trainer, trainees_of(inputs, images), training)
+    return training_updates(inputs.trainer, trainees_of(inputs, images), _training_round(inputs))
+
+
+def train_groups(
+    inputs: RoundInputs, images: Mapping[str, Tensor]
+) -> Iterator[Mapping[str, TrainedUpdate | TrainingFailure]]:
+    """Client → its update, not encoded, or its failure, for each group of clients that train at once in a round."""
+    return trained_groups(inputs.trainer, trainees_of(inputs, images), _training_round(inputs))
+
+
+def _training_round(inputs: RoundInputs) -> TrainingRound:
+    return TrainingRound(inputs.plan, inputs.number, inputs.guidance, inputs.model_sha256)
 
 
 def trainees_of(inputs: RoundInputs, images: Mapping[str, Tensor]) -> list[Trainee]:

@@ -21,7 +21,7 @@ from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.models.weights import encode_network
+from fedface_learning.models.weights import encode_network, network_tensors
 from fedface_learning.simulation.client_work import RoundInputs
 from fedface_learning.simulation.fused_rounds import fused_partial, require_fusable
 from fedface_learning.simulation.shard_sums import ShardSums
@@ -65,6 +65,7 @@ class Federation:
         self._network = network
         self._data = data
         self._base = _Base(encode_network(network), torch.empty(0, plan.model.embedding_size))
+        self._trainer: LocalTrainer | None = None
         self._residuals: dict[str, Tensor] = {}  # what each client keeps of its last update that is in the model
 
     def enrol(self) -> ReducedRound:
@@ -84,7 +85,15 @@ class Federation:
         )
         if self._fused and number != ENROLMENT_ROUND:
             return self._fused_round(before, cohort)
-        shards = ShardSums(before, cohort, self._data.images, self._base.model, self._base.guidance, self._residuals)
+        shards = ShardSums(
+            before,
+            self._trainer_from(self._network),
+            cohort,
+            self._data.images,
+            self._base.model,
+            self._base.guidance,
+            self._residuals,
+        )
         try:
             reduced = reduce_partials(shards.in_order(), before)
         except TooFewUpdatesError:
@@ -95,12 +104,20 @@ class Federation:
         self._base = _Base.of(reduced, self._plan.model.embedding_size)
         return reduced
 
+    def _trainer_from(self, network: EmbeddingNetwork) -> LocalTrainer:
+        """The trainer, whose clients start from what the network is now: on a CPU they train in the network itself."""
+        if self._trainer is None:
+            self._trainer = LocalTrainer(network, torch.device(self._plan.compute.device))
+        else:
+            self._trainer.start_from(network_tensors(network), "the model of the round before")
+        return self._trainer
+
     def _fused_round(self, before: ServerRound, cohort: Sequence[str]) -> ReducedRound:
         base = self._base
         inputs = RoundInputs(
             self._plan,
             before.number,
-            LocalTrainer(before.network, torch.device(self._plan.compute.device)),
+            self._trainer_from(self._network),
             sha256_hex(base.model),
             base.class_embeddings_CD,
             base.guidance,

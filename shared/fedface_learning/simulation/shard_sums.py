@@ -6,21 +6,21 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from tempfile import TemporaryFile
 
-import torch
 from torch import Tensor
 
 from fedface_core.domain.round_kind import RoundKind
-from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint
+from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint, TrainingPartial
 from fedface_learning.aggregation.median_clipping import clips_by_median, median_bound, must_be_clipped
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import TrainingFailure
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.formats.stored_tensors import StoredTensors
-from fedface_learning.simulation.client_work import CLIENT_WORK, RoundInputs
+from fedface_learning.simulation.client_work import CLIENT_WORK, RoundInputs, train_groups
 from fedface_learning.strategies import ServerRound, Tensors
 from fedface_learning.updates.class_parts import decode_kept, encode_kept
 from fedface_learning.updates.encoding import decode_residual, update_encoding_of
 from fedface_learning.updates.form import in_one_block
+from fedface_learning.updates.trained import TrainedUpdate
 
 
 class ShardSums:
@@ -29,14 +29,16 @@ class ShardSums:
     def __init__(
         self,
         before: ServerRound,
+        trainer: LocalTrainer,
         cohort: Sequence[str],
         images: Mapping[str, Tensor],
         model: bytes,
         guidance: Tensors,
         residuals: Mapping[str, Tensor],
     ) -> None:
-        """``images`` is client → its images (N, C, H, W), uint8. ``model`` is the model version that the round starts from,
-        as an object. ``guidance`` and ``residuals`` are those of `RoundInputs`.
+        """Clients train in ``trainer``, from its global model. ``images`` is client → its images (N, C, H, W), uint8.
+        ``model`` is the model version that the round starts from, as an object. ``guidance`` and ``residuals`` are those of
+        `RoundInputs`.
         """
         self._plan = before.plan
         self._kind = RoundKind.of(before.number)
@@ -44,7 +46,7 @@ class ShardSums:
         size = before.plan.cohort.shard_size
         self._shards = [cohort[first : first + size] for first in range(0, len(cohort), size)]
         self._model = model
-        self._trainer = LocalTrainer(before.network, torch.device(before.plan.compute.device))
+        self._trainer = trainer
         self._inputs = RoundInputs(
             before.plan,
             before.number,
@@ -97,6 +99,9 @@ class ShardSums:
             kept=self._kept(clients),
         )
         partial = PARTIALS[self._kind]()
+        if isinstance(partial, TrainingPartial) and self._plan.can_be_combined:
+            self._sum_trained(partial, clients, start)
+            return partial
         for client, update in CLIENT_WORK[self._kind](self._inputs, {client: self._images[client] for client in clients}):
             if isinstance(update, TrainingFailure):
                 self.failed[client] = update.reason
@@ -105,6 +110,15 @@ class ShardSums:
             if update.residual is not None and client not in partial.refused:
                 self.new_residuals[client] = self._decode(update.residual)
         return partial
+
+    def _sum_trained(self, partial: TrainingPartial, clients: Sequence[str], start: StartingPoint) -> None:
+        """Add what the clients have trained, without making objects of it: the sum is the same, to the bit."""
+        images = {client: self._images[client] for client in clients}
+        for group in train_groups(self._inputs, images):
+            self.failed |= {client: made.reason for client, made in group.items() if isinstance(made, TrainingFailure)}
+            trained = {client: made for client, made in group.items() if isinstance(made, TrainedUpdate)}
+            if trained:
+                partial.fold_trained(trained, start)
 
     def _kept(self, clients: Sequence[str]) -> dict[str, str]:
         if not self._plan.only_sums or self._kind is RoundKind.ENROLMENT:

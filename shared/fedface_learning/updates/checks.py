@@ -74,11 +74,16 @@ def check_in_memory(tensors: Tensors, form: UpdateForm, bounds: NormBounds) -> C
             norm = exact_norm(form.values_by_name(tensors), form)
             check_norm(norm, bounds.largest)
         form.buffer_ranges.check(tensors)
-        for name in form.further_tensors:
-            check_finite(name, tensors[name])
-        directions = {name: check_further(name, tensors[name], form) for name in form.further_tensors}
+        directions = check_directions(tensors, form)
         counters = {name: tensors[name] for name, like in form.model.items() if not like.is_floating_point()}
         return CheckedUpdate(form.values_by_name(tensors), counters, directions, norm)
+
+
+def check_directions(tensors: Tensors, form: UpdateForm) -> dict[str, Tensor]:
+    """What is used of the tensors that an update has beside the model, by name. `UpdateRefusedError` if one is bad."""
+    for name in form.further_tensors:
+        check_finite(name, tensors[name])
+    return {name: check_further(name, tensors[name], form) for name in form.further_tensors}
 
 
 def check_mean_embedding(

@@ -149,11 +149,11 @@ class UpdateForm:
 
     def decode(self, tensors: Tensors) -> Tensors:
         """The model, by name, that the tensors of an update stand for. `UpdateRefusedError` if they encode no model."""
-        return tensors if self.encoding.change is None else self.encoding.decode(tensors, self._model_by_name)
+        return tensors if self.encoding.change is None else self.encoding.decode(tensors, self.model_by_name)
 
     @cached_property
-    def _model_by_name(self) -> Tensors:
-        """The global model's tensors. They are read once, because decoding adds each update's change to them."""
+    def model_by_name(self) -> Tensors:
+        """The global model's tensors, which are read once."""
         return self.reference.tensors()
 
     def match_layout(self, blocks: Blocks) -> LaidOutUpdate | None:

@@ -17,7 +17,7 @@ from fedface_core.domain.ids import client_id
 from fedface_core.domain.update import AcceptedUpdate, Receipt, group_digest
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.update import trained_updates
+from fedface_learning.client.update import trained_groups
 from support.in_process import InProcess
 from support.killing import Killed
 from support.tiny_run import tiny_plan
@@ -115,9 +115,9 @@ def test_after_a_kill_each_client_is_delivered_by_itself(services: InProcess, mo
     def kills(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> Any:
         if EVERYONE[2] in [trainee.client for trainee in trainees]:
             raise Killed("out of memory")
-        return trained_updates(trainer, trainees, training)
+        return trained_groups(trainer, trainees, training)
 
-    monkeypatch.setattr("fedface_client.make_updates.trained_updates", kills)
+    monkeypatch.setattr("fedface_client.make_updates.trained_groups", kills)
     services.deliver_now(task)
     assert services.ports.ledger.accepted(task.run_id, 1) == {}
     services.deliver_now(task)

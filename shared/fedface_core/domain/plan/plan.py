@@ -310,6 +310,17 @@ class Plan(PlanPart):
     def _delivery_fits(self) -> Self:
         if self.delivery == "single":
             return self
+        found = "; ".join(self._why_not_combined())
+        if found:
+            raise ValueError(f"delivery: the updates of this plan cannot be combined: {found}")
+        return self
+
+    @property
+    def can_be_combined(self) -> bool:
+        """Whether the process that trains clients may add up their updates: nothing acts on single ones."""
+        return not self._why_not_combined()
+
+    def _why_not_combined(self) -> list[str]:
         reasons = {
             f"strategy: {self.strategy.name!r} uploads nothing": self.strategy.name in IN_PROCESS,
             "aggregation.mode is asynchronous": self.aggregation.is_asynchronous,
@@ -318,10 +329,7 @@ class Plan(PlanPart):
             f"strategy: with {self.strategy.name!r} each client keeps what it has uploaded": self.only_sums,
             "devices: a simulated device delivers by itself": self.devices.simulated,
         }
-        if any(reasons.values()):
-            found = "; ".join(reason for reason, holds in reasons.items() if holds)
-            raise ValueError(f"delivery: the updates of this plan cannot be combined: {found}")
-        return self
+        return [reason for reason, holds in reasons.items() if holds]
 
     @model_validator(mode="after")
     def _can_be_masked(self) -> Self:

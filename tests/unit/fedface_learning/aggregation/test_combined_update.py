@@ -16,8 +16,8 @@ from fedface_learning.aggregation.combined_update import combined_limit, read_co
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
-from fedface_learning.strategies import Tensors
 from fedface_learning.updates.form import in_one_block
+from fedface_learning.updates.trained import TrainedModels, TrainedUpdate
 from support.server_rounds import starting_point
 from support.small_networks import small_plan
 
@@ -31,15 +31,17 @@ def declared(images: int) -> AcceptedUpdate:
     return AcceptedUpdate(sha256="0" * 64, size=1, images=images, loss_before=1.0, loss_after=0.5)
 
 
-def trained(by: float) -> Tensors:
-    return {name: tensor + by if tensor.is_floating_point() else tensor for name, tensor in START_MODEL.items()}
+def trained(images: int, by: float) -> TrainedUpdate:
+    model = {name: tensor + by if tensor.is_floating_point() else tensor for name, tensor in START_MODEL.items()}
+    models = TrainedModels({name: tensor.unsqueeze(0) for name, tensor in model.items()})
+    return TrainedUpdate(declared(images), models, 0, {})
 
 
 def folded(changes: dict[str, float]) -> TrainingPartial:
     """The sum of clients that have changed every value by so much."""
     partial = TrainingPartial()
     for images, (client, by) in enumerate(changes.items(), start=1):
-        partial.fold_trained(client, declared(images), trained(by), START)
+        partial.fold_trained({client: trained(images, by)}, START)
     return partial
 
 
@@ -61,7 +63,7 @@ def test_a_combined_update_is_the_partial_of_its_clients() -> None:
     assert (found.folded, found.images, found.size) == (3, 6, len(data))
     merged = TrainingPartial()
     merged.merge(found)
-    merged.size = 0
+    merged.size = partial.size
     assert b"".join(merged.encoded_parts()) == data
 
 
@@ -120,3 +122,26 @@ def test_an_object_of_which_not_all_clients_were_accepted_is_refused() -> None:
     with pytest.raises(UpdateRefusedError) as refused:
         read_combined(in_one_block(b"no partial"), accepted_of(b"no partial", CLIENTS), START)
     assert refused.value.reason == "malformed"
+
+
+def test_what_is_summed_where_it_was_trained_is_what_is_folded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the byte, with a client near its bound, one beyond it, one that is not finite, and one that declares nonsense."""
+    near = PLAN.cohort.max_update_norm / sum(t.numel() for t in START_MODEL.values() if t.is_floating_point()) ** 0.5
+    changes = [1e-3, near * (1 - 1e-5), 1e6, float("nan"), -2e-3, 1e-4]
+    stacked = {
+        name: torch.stack([tensor + by if tensor.is_floating_point() else tensor for by in changes])
+        for name, tensor in START_MODEL.items()
+    }
+    models = TrainedModels(stacked)
+    updates = {
+        client_id(index): TrainedUpdate(declared(images if images < 6 else 10**9), models, index, {})
+        for index, images in enumerate(range(1, 7))
+    }
+    singly = TrainingPartial()
+    singly.fold_trained(updates, START)
+    monkeypatch.setattr(TrainedModels, "device", property(lambda _: torch.device("cuda")))
+    together = TrainingPartial()
+    together.fold_trained(updates, START)
+    assert b"".join(together.encoded_parts()) == b"".join(singly.encoded_parts())
+    assert singly.refused == {client_id(2): "norm_exceeded", client_id(3): "not_finite", client_id(5): "wrong_image_count"}
+    assert singly.folded == 3
