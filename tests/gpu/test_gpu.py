@@ -37,7 +37,7 @@ from support.tiny_run import tiny_plan, write_faces
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_faces(tmp_path_factory.mktemp("faces"), identities=12)
+    return write_faces(tmp_path_factory.mktemp("faces"), identities=14)
 
 
 def test_updates_and_scores_are_equal_where_they_must_be(device: DeviceKind) -> None:
@@ -53,7 +53,7 @@ def test_a_simulation_gives_equal_bytes_twice_and_is_near_that_of_the_cpu(
 ) -> None:
     def plan(kind: DeviceKind) -> Plan:
         local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": at_once, "flip": True, "shift": 1}
-        split = {"public": 4, "clients": 6, "test": 2}
+        split = {"public": 4, "clients": 8, "test": 2}
         return tiny_plan(faces, strategy=strategy, split=split, local_training=local, compute={"device": kind})
 
     there = simulate(plan(device))
