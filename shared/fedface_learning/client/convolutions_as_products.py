@@ -80,7 +80,8 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def forward(x_NCHW: Tensor, window: _Window) -> Tensor:
-        (above, beside), (height, width) = window.padding, x_NCHW.shape[-2:]
+        above, beside = window.padding
+        height, width = x_NCHW.shape[-2:]
         padded_NHWC = functional.pad(x_NCHW.permute(0, 2, 3, 1), (0, 0, beside, beside, above, above))
         seen = [padded_NHWC[:, rows, columns] for rows, columns in window.slices(height, width)]
         return torch.cat(seen, dim=-1)

@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 
 from torch import Tensor
 
+from fedface_core.domain.plan.delivery import why_not_combined
 from fedface_core.domain.round_kind import RoundKind
 from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint, TrainingPartial
 from fedface_learning.aggregation.median_clipping import clips_by_median, median_bound, must_be_clipped
@@ -99,7 +100,7 @@ class ShardSums:
             kept=self._kept(clients),
         )
         partial = PARTIALS[self._kind]()
-        if isinstance(partial, TrainingPartial) and self._plan.can_be_combined:
+        if isinstance(partial, TrainingPartial) and not why_not_combined(self._plan):
             self._sum_trained(partial, clients, start)
             return partial
         for client, update in CLIENT_WORK[self._kind](self._inputs, {client: self._images[client] for client in clients}):
@@ -112,7 +113,7 @@ class ShardSums:
         return partial
 
     def _sum_trained(self, partial: TrainingPartial, clients: Sequence[str], start: StartingPoint) -> None:
-        """Add what the clients have trained, without making objects of it: the sum is the same, to the bit."""
+        """Add to the partial what the clients have trained. No objects are made of it, which changes no bit of the sum."""
         images = {client: self._images[client] for client in clients}
         for group in train_groups(self._inputs, images):
             self.failed |= {client: made.reason for client, made in group.items() if isinstance(made, TrainingFailure)}

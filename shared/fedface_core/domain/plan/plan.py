@@ -14,6 +14,7 @@ from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, 
 from fedface_core.domain.plan.cohort import CohortPlan
 from fedface_core.domain.plan.compute import ComputePlan, is_default
 from fedface_core.domain.plan.data import DataPlan, SplitPlan
+from fedface_core.domain.plan.delivery import why_not_combined
 from fedface_core.domain.plan.devices import DevicePlan
 from fedface_core.domain.plan.fixed_point import LEAST_FRACTION_BITS, fraction_bits, largest_norm_for
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
@@ -310,26 +311,10 @@ class Plan(PlanPart):
     def _delivery_fits(self) -> Self:
         if self.delivery == "single":
             return self
-        found = "; ".join(self._why_not_combined())
+        found = "; ".join(why_not_combined(self))
         if found:
             raise ValueError(f"delivery: the updates of this plan cannot be combined: {found}")
         return self
-
-    @property
-    def can_be_combined(self) -> bool:
-        """Whether the process that trains clients may add up their updates: nothing acts on single ones."""
-        return not self._why_not_combined()
-
-    def _why_not_combined(self) -> list[str]:
-        reasons = {
-            f"strategy: {self.strategy.name!r} uploads nothing": self.strategy.name in IN_PROCESS,
-            "aggregation.mode is asynchronous": self.aggregation.is_asynchronous,
-            "aggregation.clipping acts on single updates": self.aggregation.clipping is not None,
-            f"update_encoding: {self.update_encoding.name} encodes single updates": self.update_encoding != Float32Plan(),
-            f"strategy: with {self.strategy.name!r} each client keeps what it has uploaded": self.only_sums,
-            "devices: a simulated device delivers by itself": self.devices.simulated,
-        }
-        return [reason for reason, holds in reasons.items() if holds]
 
     @model_validator(mode="after")
     def _can_be_masked(self) -> Self:

@@ -13,6 +13,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import RoundKind
 from fedface_learning.aggregation import PARTIALS, Partial
 from fedface_learning.aggregation.median_clipping import median_bound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import initial_network
 from fedface_learning.simulation.shard_sums import ShardSums
@@ -40,7 +41,7 @@ def sums(plan: Plan, number: int) -> ShardSums:
     network = initial_network(plan.model, plan.seed)
     rows_CD = torch.nn.functional.normalize(torch.eye(6, plan.model.embedding_size))
     before = ServerRound(plan, number, network, rows_CD, {}, {}, lambda: pytest.fail("the server looks at no photograph"))
-    return ShardSums(before, COHORT, images(plan), encode_tensors(network.state_dict()), {}, {})
+    return ShardSums(before, LocalTrainer(network), COHORT, images(plan), encode_tensors(network.state_dict()), {}, {})
 
 
 def encoded(partials: list[Partial], kind: RoundKind = RoundKind.TRAINING) -> list[bytes]:
@@ -83,7 +84,8 @@ def test_in_the_end_the_network_is_the_global_model_again() -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     rows_CD = torch.nn.functional.normalize(torch.eye(6, simulated.model.embedding_size))
     server_round = ServerRound(simulated, 1, network, rows_CD, {}, {}, lambda: pytest.fail("no photograph"))
-    list(ShardSums(server_round, COHORT, images(simulated), encode_tensors(before), {}, {}).in_order())
+    trainer = LocalTrainer(network)
+    list(ShardSums(server_round, trainer, COHORT, images(simulated), encode_tensors(before), {}, {}).in_order())
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
