@@ -6,6 +6,7 @@ Shown without a GPU.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -21,19 +22,22 @@ from fedface_learning import pretraining
 from fedface_learning.client.local_training import Trainee, TrainingRound, train_clients
 from fedface_learning.client.trainer import LocalTrainer, SingleNetwork
 from fedface_learning.client.vectorised_training import VectorisedNetworks
+from fedface_learning.data import FaceDataset
 from fedface_learning.evaluation.compare import PAIRS_PER_BLOCK, pair_scores
 from fedface_learning.evaluation.faces import EmbeddedFaces
 from fedface_learning.evaluation.search import search
 from fedface_learning.evaluation.templates import TemplateRows, pool_templates
-from fedface_learning.models import build_network
+from fedface_learning.models import build_network, embedding, initial_network
 from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.pretraining import CosFaceTraining, PretrainPlan
 from fedface_learning.strategies import STRATEGIES
 from fedface_learning.strategies.fedfr import SHARED_EMBEDDINGS, SHARED_IMAGES, SHARED_LABELS
 from fedface_learning.strategies.fedfv import EQUIVALENT
 from fedface_learning.strategies.public_negatives import PUBLIC
+from fedface_learning.strategies.public_steps import public_class_embeddings
 from fedface_learning.training_images import LabelledImages
 from support.host_waits import GPU, HostWaits
+from support.server_rounds import server_round
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +101,33 @@ def waits_of(tiny_plan: Callable[..., Plan], strategy: str, at_once: int, steps:
         )
         assert len(train_clients(networks, trainees, training)) == at_once
     return waits.noted
+
+
+@pytest.mark.parametrize("strategy", ["gaussian-negatives", "public-negatives"])
+def test_an_aggregator_that_computes_there_waits_as_often_for_many_steps_as_for_one(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "refuse_overflow", lambda _features_ND: None)  # it waits, and goes by the values
+    noted = []
+    for steps in (1, 4):
+        own: dict[str, Any] = {"name": strategy, "public_steps": steps, "public_batch": 10}
+        plan = tiny_plan(strategy=own, split={"public": 4, "clients": 8, "test": 2})
+        size = plan.model.embedding_size
+        network = initial_network(plan.model, 0)
+        state = {PUBLIC: torch.zeros(4, size), **ClassSums.part_of(torch.eye(size)[0]).tensors()}
+        before = replace(
+            server_round(plan, network, torch.eye(4, size)), state=state, device=GPU, photographs=lambda: tiny_faces
+        )
+        take_part = STRATEGIES[strategy].take_part
+        assert take_part is not None
+        waits = HostWaits()
+        with waits:
+            assert take_part(before) == 10
+        noted.append(waits.noted)
+        with waits:
+            assert public_class_embeddings(before).device.type == "cpu"
+        assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
+    assert noted[0] == noted[1]
 
 
 @pytest.mark.parametrize("augmentation", ["plain", "strong"])

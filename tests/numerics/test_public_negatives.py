@@ -137,9 +137,9 @@ class OneRound:
         before = replace(server_round(plan, self.network, torch.zeros(7, 16)), number=number, photographs=lambda: faces)
         self.images = take_public_steps(before, steps, self._loss, batch)
 
-    def _loss(self, label: int, embeddings_ND: Tensor) -> Tensor:
-        self.asked.append((label, embeddings_ND.detach()))
-        return (1 + label) * embeddings_ND[:, 0].mean()
+    def _loss(self, labels_N: Tensor, embeddings_ND: Tensor) -> Tensor:
+        self.asked += zip(labels_N.tolist(), embeddings_ND.detach().unsqueeze(1), strict=True)
+        return ((1 + labels_N) * embeddings_ND[:, 0]).mean()
 
 
 def test_a_step_sees_a_drawn_batch_whose_loss_is_the_mean_over_its_photographs(

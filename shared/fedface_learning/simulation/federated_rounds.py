@@ -18,6 +18,7 @@ from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
 from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.device import HOST
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
@@ -81,7 +82,8 @@ class Federation:
             class_embeddings_CD=self._base.class_embeddings_CD,
             uploaded={},
             state=self._base.state,
-            photographs=lambda: self._data.dataset,
+            photographs=lambda: self._data.kept if self._fused else self._data.dataset,
+            device=torch.device(self._plan.compute.device) if self._fused else HOST,
         )
         if self._fused and number != ENROLMENT_ROUND:
             return self._fused_round(before, cohort)

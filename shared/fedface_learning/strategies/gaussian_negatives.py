@@ -27,6 +27,7 @@ from torch.nn.functional import normalize
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import GaussianNegativesPlan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
+from fedface_learning.device import all_moved
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums
 from fedface_learning.objectives.gaussian_negatives import cosface_with_gaussian
 from fedface_learning.objectives.spectral_contrast import spectral_contrast
@@ -76,11 +77,12 @@ def train_on_public_photographs(server_round: ServerRound) -> int:
     assert isinstance(plan.strategy, GaussianNegativesPlan)
     if not plan.public_in_rounds:
         return 0
-    rows_KD = server_round.state[PUBLIC]
-    clients = ClassSums.read(server_round.state, plan.model.embedding_size)
+    ClassSums.read(server_round.state, plan.model.embedding_size)  # which checks them
+    state = all_moved(server_round.state, server_round.device)
+    clients = ClassSums.of_checked(state)
 
-    def loss(label: int, embeddings_ND: Tensor) -> Tensor:
-        return _loss(embeddings_ND, rows_KD, torch.full((len(embeddings_ND),), label), clients, plan)
+    def loss(labels_N: Tensor, embeddings_ND: Tensor) -> Tensor:
+        return _loss(embeddings_ND, state[PUBLIC], labels_N, clients, plan)
 
     return take_public_steps(server_round, plan.strategy.public_steps, loss, plan.strategy.public_batch)
 

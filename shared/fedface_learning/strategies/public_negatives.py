@@ -20,6 +20,7 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import FedFRPlan, PublicNegativesPlan
+from fedface_learning.device import moved
 from fedface_learning.objectives.losses import cosface
 from fedface_learning.objectives.spreadout import spread
 from fedface_learning.strategies.fedface import spreadout_in
@@ -44,10 +45,10 @@ def train_on_public_photographs(server_round: ServerRound) -> int:
     """Train the network in place as the aggregator's own update, and return how many public photographs a step saw."""
     assert isinstance(server_round.plan.strategy, PublicNegativesPlan)
     enrolled_CD = server_round.class_embeddings_CD[server_round.class_embeddings_CD.any(dim=1)]
-    rows_KD = torch.cat([server_round.state[PUBLIC], enrolled_CD])
+    rows_KD = moved(torch.cat([server_round.state[PUBLIC], enrolled_CD]), server_round.device)
 
-    def loss(label: int, embeddings_ND: Tensor) -> Tensor:
-        return _cosface(embeddings_ND @ rows_KD.T, torch.full((len(embeddings_ND),), label), server_round.plan)
+    def loss(labels_N: Tensor, embeddings_ND: Tensor) -> Tensor:
+        return _cosface(embeddings_ND @ rows_KD.T, labels_N, server_round.plan)
 
     own = server_round.plan.strategy
     return take_public_steps(server_round, own.public_steps, loss, own.public_batch)

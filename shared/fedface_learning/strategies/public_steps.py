@@ -11,15 +11,18 @@ from torch.nn.functional import normalize
 from fedface_learning.data import split_identities
 from fedface_learning.data.augmentation import augment
 from fedface_learning.data.drawn_batches import drawn_batches
+from fedface_learning.device import copy_on, moved, on_host
 from fedface_learning.gradient_descent import GradientDescent, ParameterGroup
-from fedface_learning.models.embedding import embed, mean_feature, raw_features
+from fedface_learning.models import EmbeddingNetwork
+from fedface_learning.models.embedding import embed, mean_feature, raw_features, suitable_batch_size
 from fedface_learning.seeding import derive_seed, generator
 from fedface_learning.strategies.strategy import ServerRound
 
 EMBEDDED_AT_ONCE = 32
 """Of a drawn batch, so many photographs go through the network together: memory does not grow with the batch."""
-Loss = Callable[[int, Tensor], Tensor]
-"""``loss(label, embeddings_ND)``: the mean loss, a scalar, over photographs of the public identity ``label``."""
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""``loss(labels_N, embeddings_ND)``: the mean loss, a scalar, over photographs of the public identities ``labels_N``. Both
+are on the device that the aggregator computes on."""
 
 
 def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Loss, batch: int | None = None) -> int:
@@ -30,7 +33,7 @@ def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Lo
     clients.
     """
     plan = server_round.plan
-    network = server_round.network
+    network = copy_on(server_round.network, server_round.device)
     local = plan.local_training
     steps = local.steps_in(server_round.number, plan.rounds) if own_steps is None else own_steps
     if not steps:
@@ -42,7 +45,7 @@ def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Lo
     optimiser = GradientDescent([ParameterGroup([*network.parameters()], rate)], local.momentum, fused=False)
     network.eval()
     of_steps = _losses_of_all if size == images else _losses_of_batches
-    for parts in of_steps(server_round, photographs, size, steps, loss):
+    for parts in of_steps(server_round, network, photographs, size, steps, loss):
         optimiser.zero_grad()
         for part in parts:
             torch.autograd.backward(part)
@@ -50,11 +53,13 @@ def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Lo
     optimiser.zero_grad()
     if plan.model.centring:
         network.centre.copy_(mean_feature(torch.cat([raw_features(network, each_NCHW) for each_NCHW in photographs])))
+    if network is not server_round.network:
+        server_round.network.load_state_dict(on_host(network.state_dict()))
     return size
 
 
 def _losses_of_all(
-    server_round: ServerRound, photographs: Sequence[Tensor], size: int, steps: int, loss: Loss
+    server_round: ServerRound, network: EmbeddingNetwork, photographs: Sequence[Tensor], size: int, steps: int, loss: Loss
 ) -> Iterator[Iterator[Tensor]]:
     """For each step the losses of all ``size`` photographs, in parts that add up to their mean: one for each identity."""
     plan = server_round.plan
@@ -62,14 +67,15 @@ def _losses_of_all(
 
     def part(step: int, label: int, images_NCHW: Tensor) -> Tensor:
         seed = derive_seed(plan.seed, server_round.number, "public", label)
-        embeddings_ND = server_round.network(augment(images_NCHW, seed, step, augmentations))
-        return loss(label, embeddings_ND) * (len(images_NCHW) / size)
+        embeddings_ND = network(augment(images_NCHW, seed, step, augmentations))
+        labels_N = torch.full((len(images_NCHW),), label, device=embeddings_ND.device)
+        return loss(labels_N, embeddings_ND) * (len(images_NCHW) / size)
 
     return ((part(step, *labelled) for labelled in enumerate(photographs)) for step in range(steps))
 
 
 def _losses_of_batches(
-    server_round: ServerRound, photographs: Sequence[Tensor], size: int, steps: int, loss: Loss
+    server_round: ServerRound, network: EmbeddingNetwork, photographs: Sequence[Tensor], size: int, steps: int, loss: Loss
 ) -> Iterator[Iterator[Tensor]]:
     """For each step the losses of ``size`` photographs that are drawn for it, in parts that add up to their mean."""
     plan = server_round.plan
@@ -78,9 +84,8 @@ def _losses_of_batches(
     places_N = torch.cat([torch.arange(len(images_NCHW)) for images_NCHW in photographs])
 
     def part(labels_n: Tensor, images_nCHW: Tensor) -> Tensor:
-        embeddings_nD = server_round.network(images_nCHW)
-        seen = [(label, embeddings_nD[labels_n == label]) for label in sorted(set(labels_n.tolist()))]
-        return torch.stack([loss(label, own_nD) * (len(own_nD) / size) for label, own_nD in seen]).sum()
+        embeddings_nD = network(images_nCHW)
+        return loss(moved(labels_n, embeddings_nD.device), embeddings_nD) * (len(labels_n) / size)
 
     for step, drawn_n in enumerate(drawn_batches(len(labels_N), size, steps, generator(seed, "batches"))):
         chosen_n = drawn_n.sort().values
@@ -96,9 +101,26 @@ def _losses_of_batches(
 
 
 def public_class_embeddings(server_round: ServerRound) -> Tensor:
-    """The normalised mean embedding of each public identity by the round's network, (K, D)."""
-    means = [mean_feature(embed(server_round.network, images_NCHW)) for images_NCHW in public_photographs(server_round)]
-    return normalize(torch.stack(means), dim=1)
+    """The normalised mean embedding of each public identity by the round's network, (K, D), on the CPU."""
+    network = copy_on(server_round.network, server_round.device)
+    at_once = suitable_batch_size(network.device)
+    means: list[Tensor] = []
+    for people in _people_at_once(public_photographs(server_round), at_once):
+        embeddings_ND = embed(network, torch.cat(people), at_once)
+        means += [each_ND.double().mean(dim=0) for each_ND in torch.split(embeddings_ND, [*map(len, people)])]
+    return normalize(torch.stack(means).float().cpu(), dim=1)
+
+
+def _people_at_once(photographs: Iterator[Tensor], most: int) -> Iterator[list[Tensor]]:
+    """The photographs of each identity, of as many together as have ``most`` photographs, or of one that has more."""
+    people: list[Tensor] = []
+    for images_NCHW in photographs:
+        if people and sum(map(len, people)) + len(images_NCHW) > most:
+            yield people
+            people = []
+        people.append(images_NCHW)
+    if people:
+        yield people
 
 
 def public_photographs(server_round: ServerRound) -> Iterator[Tensor]:

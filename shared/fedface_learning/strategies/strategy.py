@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import torch
 from torch import Tensor
 
 from fedface_core.domain.plan import Plan
 from fedface_learning.data import FaceDataset
+from fedface_learning.device import HOST
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.objectives.spreadout import SpreadoutStats
@@ -67,6 +69,8 @@ class ServerRound:
     """Opens the plan's data set. The aggregator may look at its public identities only."""
     sums: ClassSums | None = None
     """If class embeddings stay with their clients: what the round's updates change of the class sums."""
+    device: torch.device = HOST
+    """Where the aggregator computes. `network` and all tensors here are on the CPU; photographs may be on the device."""
 
 
 @dataclass(frozen=True)
