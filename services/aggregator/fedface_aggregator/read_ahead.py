@@ -81,7 +81,7 @@ class ReadAhead:
         self._begin_reads()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Let the threads end after the blocks that they read now, without waiting for them: the store may be away."""
         self._stopped = True
         for _ in self._threads:
@@ -127,7 +127,7 @@ class ReadAhead:
 
     def _begin_reads(self) -> None:
         """Have the next blocks read, in order, as many as there is memory for: so the object that is due is among them."""
-        while self._free_blocks and (due := next(self._to_begin, None)):
+        while self._free_blocks and (due := next(self._to_begin, None)) is not None:
             read = _Read(*due, self._free_blocks.pop())
             self._begun.append(read)
             self._for_threads.put(read)
