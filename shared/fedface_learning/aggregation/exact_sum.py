@@ -130,7 +130,7 @@ class ExactSum:
             )
 
     def _add_rounded(self, sum_P: Tensor, values_P: Tensor, before_P: Tensor, units: float) -> None:
-        """Numpy converts between types as it computes, part of the cache by part; torch takes a third longer."""
+        """Numpy computes this in place; torch takes a third longer."""
         if len(self._wide_P) < len(sum_P):  # memory of the largest part, used again for all parts of all changes
             self._wide_P = np.empty(len(sum_P), np.float64)
             self._whole_P = np.empty(len(sum_P), np.int64)
