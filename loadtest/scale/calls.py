@@ -99,13 +99,16 @@ def shard_is_complete() -> Iterator[Call]:
     yield Call("publish", 1, 1)
 
 
-def look_at_shard(shape: RoundShape, *, is_open: bool) -> Iterator[Call]:
+def look_at_shard(shape: RoundShape) -> Iterator[Call]:
     """What an aggregator asks for before it folds a shard, or finds that it is folded already."""
-    yield Call("load_round", units=shape.clients)
+    yield Call("round_state")
     yield Call("accepted", 1, shape.shard_size)
-    if is_open:
-        yield Call("failed")
     yield Call("size")
+
+
+def cohort(shape: RoundShape) -> Iterator[Call]:
+    """What an aggregator asks for before it looks at its first shard of a round."""
+    yield Call("load_round", units=shape.clients)
 
 
 def read_updates(objects: int, megabytes: float) -> Iterator[Call]:

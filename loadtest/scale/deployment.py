@@ -47,5 +47,3 @@ class Deployment(BaseModel):
     """Aggregators merge so many partials to one before the reduce, which is not built; None as it is."""
     row_putters: PositiveInt = 1
     """How many aggregators put the rows of W; more than the reducer is not built."""
-    fold_loads_cohort: bool = True
-    """Whether an aggregator reads the whole cohort for each shard that it folds; not is not built."""

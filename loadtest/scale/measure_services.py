@@ -165,6 +165,7 @@ def _measure_round(ledger: RunLedger, meter: Meter, clients: int) -> None:
         meter.measure("record_partial", 300, lambda index: ledger.record_partial(run.id, number, index % 30))
         meter.measure("failed", 300, lambda _: ledger.failed(run.id, number))
         meter.measure("accept", clients, lambda index: ledger.accept(run.id, number, everyone[index], _ACCEPTED))
+        meter.measure("round_state", 300, lambda _: ledger.round_state(run.id, number))
         meter.measure("round_summary", 300, lambda _: ledger.round_summary(run.id, number))
         for count, times in ((1, 300), (500, 30)):
             meter.measure(

@@ -282,16 +282,14 @@ def _aggregator(world: _World, core: Station) -> Steps:
         else:
             if current not in known:
                 known.add(current)
+                yield from world.make(core, current.node, calls.cohort(world.shape))
                 yield from world.make(core, current.node, calls.model_version(world.shape))
             yield from _fold(world, core, current, shard)
 
 
 def _fold(world: _World, core: Station, current: _Round, shard: int) -> Steps:
     """A message for a shard that is folded already, since control has asked for it too, costs only the look."""
-    look: Iterable[Call] = calls.look_at_shard(world.shape, is_open=not current.is_closed)
-    if not world.deployment.fold_loads_cohort:
-        look = (Call(call.name) if call.name == "load_round" else call for call in look)
-    yield from world.make(core, current.node, look)
+    yield from world.make(core, current.node, calls.look_at_shard(world.shape))
     if shard not in current.folded:
         objects = current.objects_of[shard]
         combined = world.workload.delivery == "combined"

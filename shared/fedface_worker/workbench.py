@@ -48,6 +48,10 @@ class Workbench:
         self._opened_round = lru_cache(maxsize=16)(
             lambda run_id, number, _correlation_id: ports.ledger.load_round(run_id, number)
         )
+        # After the loss of the ledger, or in another life of a run, another round may have its number, but not its time.
+        self._cohort = lru_cache(maxsize=2)(
+            lambda run_id, number, _opened_at: ports.ledger.load_round(run_id, number).cohort
+        )
         self._guidance = lru_cache(maxsize=1)(
             lambda key, sha256: decode_tensors(get_checked(ports.artifacts, key, sha256))[0]
         )
@@ -78,6 +82,15 @@ class Workbench:
         if plan.aggregation.is_asynchronous or plan.secure_aggregation is not None:
             return self.ports.ledger.load_round(run_id, number)
         return self._opened_round(run_id, number, correlation_id)
+
+    def current_round(self, run_id: str, number: int) -> Round:
+        """A round as it is now. `NotFoundError` if there is no such run, or the round was never opened.
+
+        Each process reads the cohort once, since it never changes: whoever takes many tasks of a round, each about a few
+        clients, does not read all clients for each of them.
+        """
+        state = self.ports.ledger.round_state(run_id, number)
+        return Round.model_construct(**dict(state), cohort=self._cohort(run_id, number, state.opened_at))
 
     def guidance(self, run_id: str, sha256: str | None) -> Tensors:
         """The guidance of a round, by name; no tensors if ``sha256`` is None. Each process fetches it once, and keeps the

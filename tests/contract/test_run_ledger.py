@@ -16,7 +16,7 @@ from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import RoundPhase, open_round
+from fedface_core.domain.round import RoundPhase, RoundState, open_round
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.ports import EndedRound, RunLedger
@@ -59,6 +59,7 @@ USES_OF_A_RUN: list[Callable[[RunLedger, str], object]] = [
     lambda ledger, run: ledger.participation(run),
     lambda ledger, run: ledger.events(run),
     lambda ledger, run: ledger.load_round(run, 0),
+    lambda ledger, run: ledger.round_state(run, 0),
     lambda ledger, run: ledger.record_event(run, "waiting", {}),
     lambda ledger, run: ledger.save(created_run().model_copy(update={"id": run}), "anything"),
 ]
@@ -163,6 +164,9 @@ def test_rounds_come_back_in_order(ledger: RunLedger, run: Run) -> None:
         run = ledger.save(run, "round_opened", opened=opened)
     assert ledger.rounds(run.id) == rounds
     assert ledger.load_round(run.id, 11) == rounds[11]
+    state = ledger.round_state(run.id, 11)
+    assert type(state) is RoundState
+    assert state.model_dump() == rounds[11].model_dump(exclude={"cohort"})
 
 
 @pytest.mark.parametrize(
@@ -180,6 +184,8 @@ def test_a_round_that_was_never_opened_is_named(ledger: RunLedger, run: Run) -> 
     never = open_round(PLAN, run.id, 7, COHORT, SHA, T0)
     with pytest.raises(NotFoundError, match=f"{run.id} has no round 7"):
         ledger.load_round(run.id, 7)
+    with pytest.raises(NotFoundError, match=f"{run.id} has no round 7"):
+        ledger.round_state(run.id, 7)
     with pytest.raises(NotFoundError, match=f"{run.id} has no round 7"):
         ledger.save(run, "round_closed", changed=never)
     assert ledger.load(run.id) == run

@@ -55,7 +55,7 @@ def test_a_round_of_another_version(ledger_url: str) -> None:
     ledger.save(RUN, "round_opened", opened=ROUND)
     with redis.Redis.from_url(ledger_url) as server:
         server.hset(round_keys(RUN.id, 0).round, "record", of_version(2, ROUND.model_dump_json()))
-    for read in (ledger.load_round, ledger.round_summary):
+    for read in (ledger.load_round, ledger.round_state, ledger.round_summary):
         with pytest.raises(UnknownSchemaError, match="schema version 2 of RoundState is not known here"):
             read(RUN.id, 0)
 

@@ -69,7 +69,8 @@ def test_each_message_makes_the_calls_that_are_simulated(
     folds = [
         expected(
             calls.model_version(shape) if is_first else (),
-            calls.look_at_shard(shape, is_open=is_first),
+            calls.cohort(shape) if is_first else (),
+            calls.look_at_shard(shape),
             calls.read_updates(objects, 0.001),
             calls.put_partial(shape),
             calls.record_partial(is_last=not is_first),

@@ -43,7 +43,7 @@ def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) ->
     run = command.run_id
     number = command.round
     shard = command.shard
-    current = ports.ledger.load_round(run, number)
+    current = workbench.current_round(run, number)
     waits_for = (RoundPhase.AGGREGATING,) if current.masks is not None else (RoundPhase.OPEN, RoundPhase.AGGREGATING)
     if current.phase not in waits_for:
         log.info("nothing_to_do", round_phase=current.phase)
@@ -99,7 +99,9 @@ def _is_final(ledger: RoundSettlement, current: Round, shard: int, accepted: Map
     """Whether the shard's accepted set cannot change any more: the round is closed, or all its members have settled."""
     if current.phase is not RoundPhase.OPEN:
         return True
-    return set(current.shard_members(shard)) <= accepted.keys() | ledger.failed(current.run_id, current.number).keys()
+    missing = set(current.shard_members(shard)) - accepted.keys()
+    # Only if some are missing is it worth to read which clients have failed, of the whole cohort.
+    return not missing or missing <= ledger.failed(current.run_id, current.number).keys()
 
 
 def sum_updates(

@@ -1,9 +1,12 @@
-"""Reads a shard's updates from the store while the updates before them are summed."""
+"""Reads a shard's updates from the store, some at a time, while the updates before them are summed."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextvars import copy_context
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
 from typing import Final, Self
@@ -13,17 +16,31 @@ from fedface_core.domain.update import RefusalReason
 from fedface_core.ports import ArtifactStore
 
 BLOCK_BYTES: Final = 8 * 2**20
-BLOCKS_AHEAD: Final = 4
+BYTES_AHEAD: Final = 4 * BLOCK_BYTES
+READS_AT_ONCE: Final = 8
+"""Small objects are read so many at a time. Of a store that is far away, a reader alone would mostly wait for answers."""
+
+
+@dataclass
+class _Read:
+    """The read of one block of an object, which begins at its byte ``start``."""
+
+    key: str
+    accepted_size: int
+    start: int
+    block: bytearray
+    size: Future[int] = field(default_factory=Future)
+    """The object's size, once the block is read; or why the object is refused, or the error of the store."""
 
 
 class ReadAhead:
-    """Gives objects one after the other, block by block, while a thread reads the next blocks.
+    """Gives objects one after the other, block by block, while threads read the next blocks.
 
-    ``objects`` are the keys in order, each with the size that was accepted. An object of more than ``limit`` bytes is
-    refused: before it is read if its accepted size says so, after one block if its real size is larger. At most
-    one object and `BLOCKS_AHEAD` blocks are in memory, and their memory is used again.
+    ``objects`` are the keys in order, each with the size that was accepted. An object is refused if that is more than
+    ``limit`` bytes, which is found before it is read, or if its real size is another one. At most one object is in memory,
+    and besides it `READS_AT_ONCE` blocks and `BYTES_AHEAD` bytes. Their memory is used again.
 
-    The thread calls ``check`` with each key before it gives the object's last block, and may refuse it. ``check`` also gets
+    A thread calls ``check`` with each key before the object's last block is given, and may refuse it. ``check`` also gets
     the object's size, and the ``behind`` bytes of the store behind the object if they came with that block, else None.
     """
 
@@ -36,111 +53,106 @@ class ReadAhead:
         behind: int = 0,
     ) -> None:
         self._artifacts = artifacts
-        self._objects = objects
+        self._objects = iter(objects)
         self._limit = limit
         self._check = check
         self._behind = behind
-        block_bytes = min(limit + behind + -(limit + behind) % 8, BLOCK_BYTES)  # a multiple of 8, so that no value is split
-        self._free_blocks: SimpleQueue[bytearray] = SimpleQueue()
-        for _ in range(-(-limit // block_bytes) + BLOCKS_AHEAD):
-            self._free_blocks.put(bytearray(block_bytes))
-        # What the thread has read: the blocks of an object, or why it is refused, then None; an error ends the queue.
-        self._read: SimpleQueue[memoryview | BaseException | None] = SimpleQueue()
-        self._blocks_in_use: list[memoryview] = []
-        self._inside_object = False
+        # A multiple of 8, so that no value is split.
+        self._block_bytes = min(limit + behind + -(limit + behind) % 8, BLOCK_BYTES)
+        blocks_ahead = min(READS_AT_ONCE, BYTES_AHEAD // self._block_bytes)
+        blocks = -(-limit // self._block_bytes) + blocks_ahead
+        self._free_blocks = [bytearray(self._block_bytes) for _ in range(blocks)]
+        self._blocks_in_use: list[bytearray] = []
+        self._to_begin = ((key, size, start) for key, size in objects for start in self._starts(size))
+        self._begun: deque[_Read] = deque()  # in order; those of the current object come first
+        self._of_current_object = 0
+        self._for_threads: SimpleQueue[_Read | None] = SimpleQueue()
         self._stopped = False
-        # The thread gets the caller's context, in which log entries and notes name the run.
-        self._thread = Thread(target=copy_context().run, args=(self._read_all,), name="read-ahead", daemon=True)
+        # Each thread gets the caller's context, in which log entries and notes name the run.
+        self._threads = [
+            Thread(target=copy_context().run, args=(self._serve_reads,), name="read-ahead", daemon=True)
+            for _ in range(min(blocks_ahead, sum(len(self._starts(size)) for _, size in objects)))
+        ]
 
     def __enter__(self) -> Self:
-        """Start the thread, which begins to read."""
-        self._thread.start()
+        """Start the threads, which begin to read."""
+        for thread in self._threads:
+            thread.start()
+        self._begin_reads()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Let the thread end after the block that it reads now, without waiting for it: the store may be away."""
+    def __exit__(self, *_error: object) -> None:
+        """Let the threads end after the blocks that they read now, without waiting for them: the store may be away."""
         self._stopped = True
-        self._free_blocks.put(bytearray())  # the thread may be waiting for a block
+        for _ in self._threads:
+            self._for_threads.put(None)
 
     def next_object(self) -> Iterator[memoryview]:
         """The blocks of the next object in order. They are valid until the next call of this method.
 
-        The iterator raises `UpdateRefusedError` if the object is missing or larger than the limit, and an error of the store
-        that ended the thread.
+        The iterator raises `UpdateRefusedError` if the object is missing, has another size than accepted or is larger than
+        the limit, and an error of the store.
         """
-        while self._inside_object:  # the caller did not take all of an object that it refused
-            self._take()
-        self._free_used_blocks()
-        self._inside_object = True
-        return self._blocks()
-
-    def _blocks(self) -> Iterator[memoryview]:
-        while self._inside_object:
-            taken = self._take()
-            if isinstance(taken, memoryview):
-                yield taken
-            elif taken is not None:
-                raise taken
-
-    def _take(self) -> memoryview | UpdateRefusedError | None:
-        taken = self._read.get()
-        if isinstance(taken, memoryview):
-            self._blocks_in_use.append(taken)
-        elif taken is None:
-            self._inside_object = False
-        elif not isinstance(taken, UpdateRefusedError):
-            raise taken
-        return taken
-
-    def _free_used_blocks(self) -> None:
-        for block in self._blocks_in_use:
-            assert isinstance(block.obj, bytearray)
-            self._free_blocks.put(block.obj)
+        while self._of_current_object:  # the caller did not take all of an object that it refused
+            error = self._taken().size.exception()
+            if error is not None and not isinstance(error, UpdateRefusedError):
+                raise error
+        self._free_blocks += self._blocks_in_use
         self._blocks_in_use.clear()
+        self._begin_reads()
+        key, accepted_size = next(self._objects)
+        self._of_current_object = len(self._starts(accepted_size))
+        return self._blocks(key, accepted_size)
 
-    def _read_all(self) -> None:
-        try:
-            for key, accepted_size in self._objects:
-                try:
-                    self._read_object(key, accepted_size)
-                except UpdateRefusedError as refused:
-                    self._read.put(refused)
-                self._read.put(None)
-        except BaseException as error:  # it is raised in the thread that takes the blocks
-            self._read.put(error)
+    def _blocks(self, key: str, accepted_size: int) -> Iterator[memoryview]:
+        self._require_within_limit(key, accepted_size)
+        if not accepted_size:
+            self._check(key, 0, None)  # no block is read with which it could be checked
+        while self._of_current_object:
+            read = self._taken()
+            size = read.size.result()
+            self._require_within_limit(key, size)
+            if size != accepted_size:
+                self._check(key, size, None)
+                raise UpdateRefusedError(RefusalReason.CHANGED, f"{key} has {size} bytes, but {accepted_size} were accepted")
+            yield memoryview(read.block)[: size - read.start]
 
-    def _read_object(self, key: str, accepted_size: int) -> None:
-        size = accepted_size
-        start = 0
-        is_checked = False
-        while not self._stopped:
-            if size > self._limit:
-                raise UpdateRefusedError(
-                    RefusalReason.TOO_LARGE, f"{key} has {size} bytes; at most {self._limit} are allowed"
-                )
-            if start >= size:
-                if not is_checked:  # it is empty, or became smaller while it was read
-                    self._check(key, size, None)
-                return
-            block = self._free_blocks.get()
-            if self._stopped:
-                return
+    def _require_within_limit(self, key: str, size: int) -> None:
+        if size > self._limit:
+            raise UpdateRefusedError(RefusalReason.TOO_LARGE, f"{key} has {size} bytes; at most {self._limit} are allowed")
+
+    def _starts(self, size: int) -> range:
+        """Where the blocks of an object of this size begin. One that is too large is not read."""
+        return range(0, size if size <= self._limit else 0, self._block_bytes)
+
+    def _begin_reads(self) -> None:
+        """Have the next blocks read, in order, as many as there is memory for: so the object that is due is among them."""
+        while self._free_blocks and (due := next(self._to_begin, None)) is not None:
+            read = _Read(*due, self._free_blocks.pop())
+            self._begun.append(read)
+            self._for_threads.put(read)
+
+    def _taken(self) -> _Read:
+        """The next read of the current object. It may still go on."""
+        read = self._begun.popleft()
+        self._of_current_object -= 1
+        self._blocks_in_use.append(read.block)
+        return read
+
+    def _serve_reads(self) -> None:
+        while (read := self._for_threads.get()) is not None and not self._stopped:
             try:
-                size = self._artifacts.read_into(key, start, block)
+                read.size.set_result(self._read(read))
             except ArtifactMissingError as error:
-                self._free_blocks.put(block)
-                raise UpdateRefusedError(RefusalReason.MISSING, str(error)) from error
-            if size <= self._limit and start < size <= start + len(block):
-                self._check_read(key, size, block, size - start)
-                is_checked = True
-            self._read.put(memoryview(block)[: max(0, size - start)])
-            start += len(block)
+                read.size.set_exception(UpdateRefusedError(RefusalReason.MISSING, str(error)))
+            except BaseException as error:  # it is raised in the thread that takes the block
+                read.size.set_exception(error)
 
-    def _check_read(self, key: str, size: int, block: bytearray, end: int) -> None:
-        """Check an object of which ``block`` is the last one, up to its byte ``end``."""
-        behind = bytes(memoryview(block)[end : end + self._behind])
-        try:
-            self._check(key, size, behind if len(behind) == self._behind else None)
-        except BaseException:
-            self._free_blocks.put(block)
-            raise
+    def _read(self, read: _Read) -> int:
+        """Read a block, and check the object if that was its last one. Returns the object's size."""
+        size = self._artifacts.read_into(read.key, read.start, read.block)
+        end = size - read.start
+        if size == read.accepted_size and end <= len(read.block):
+            behind = bytes(memoryview(read.block)[end : end + self._behind])
+            self._check(read.key, size, behind if len(behind) == self._behind else None)
+        return size

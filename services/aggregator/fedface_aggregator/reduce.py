@@ -90,9 +90,11 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
     if aggregation.model_sha256 != current.model_sha256:  # else another round has made and claimed it
         artifacts.put(object_keys.claim(aggregation.model_sha256, run), object_keys.claim_of_round(current.number))
     artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
-    if aggregation.class_embeddings_sha256 is not None:
-        artifacts.put(object_keys.class_embeddings(run, aggregation.class_embeddings_sha256), reduced.class_embeddings)
-        _put_rows(workbench, plan, run, aggregation.class_embeddings_sha256, reduced.class_embeddings)
+    class_embeddings_sha256 = aggregation.class_embeddings_sha256
+    # If no row has moved, the store has W and its rows already: the round started from them.
+    if class_embeddings_sha256 is not None and class_embeddings_sha256 != current.class_embeddings_sha256:
+        artifacts.put(object_keys.class_embeddings(run, class_embeddings_sha256), reduced.class_embeddings)
+        _put_rows(workbench, plan, run, class_embeddings_sha256, reduced.class_embeddings)
     if reduced.server_state is not None and aggregation.server_state_sha256 is not None:
         artifacts.put(object_keys.server_state(run, aggregation.server_state_sha256), reduced.server_state)
     if reduced.guidance is not None and aggregation.guidance_sha256 is not None:

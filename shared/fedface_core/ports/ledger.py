@@ -91,6 +91,9 @@ class RunRecords(Protocol):
     def load_round(self, run_id: str, number: int) -> Round:
         """The round with its cohort. `NotFoundError` if there is no such run, or the round was never opened."""
 
+    def round_state(self, run_id: str, number: int) -> RoundState:
+        """The round without its cohort, which is not read. `NotFoundError` as `load_round` raises it."""
+
     def rounds(self, run_id: str) -> Sequence[Round]:
         """All rounds of the run with their cohorts, in order. `NotFoundError` if there is no such run."""
 

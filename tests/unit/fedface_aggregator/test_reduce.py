@@ -73,3 +73,13 @@ def test_a_round_reduced_twice_is_reported_twice_and_computed_once(faces: Path) 
     assert first == second
     assert isinstance(first, HandleFact)
     assert isinstance(first.fact, RoundAggregated)
+
+
+@pytest.mark.parametrize(("margin", "puts"), [(0.999999, 1), (-0.9, 3)], ids=["no row moves", "rows move"])
+def test_class_embeddings_and_their_rows_are_put_only_if_a_row_has_moved(faces: Path, margin: float, puts: int) -> None:
+    services = InProcess(tiny_plan(faces, spreadout={"margin": margin}))
+    run = services.run()
+    assert run.phase is RunPhase.COMPLETED
+    assert run.model_sha256 == simulate(services.plan).model_sha256
+    put = [effect for effect in services.effect_log.effects if effect.startswith("put ") and effect.endswith(".f32")]
+    assert len(put) == puts * (1 + services.plan.split.clients)  # W and its rows, in so many of three rounds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -62,6 +63,24 @@ def test_a_round_is_read_once_except_in_an_asynchronous_run(
     assert len(read) == reads
     workbench.opened_round(run_id, 0, "the correlation id of another run")
     assert len(read) == reads + 1
+
+
+def test_a_cohort_is_read_once_and_what_changes_of_the_round_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    services = InProcess(small_plan())
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    ledger = services.ports.ledger
+    opened = ledger.load_round(run_id, 0)
+    workbench = Workbench(services.ports)
+    assert workbench.current_round(run_id, 0) == opened
+    monkeypatch.setattr(ledger, "load_round", None)  # a further read would fail
+    closed = opened.closed(opened.opened_at)
+    run = ledger.save(ledger.load(run_id), "round_closed", changed=closed)
+    assert workbench.current_round(run_id, 0) == closed
+    monkeypatch.undo()
+    other = closed.model_copy(update={"opened_at": opened.opened_at + timedelta(seconds=1), "cohort": opened.cohort[1:]})
+    ledger.save(run, "round_opened", opened=other)
+    assert workbench.current_round(run_id, 0) == other
 
 
 def test_what_an_earlier_delivery_put_is_found(ports: Ports) -> None:

@@ -11,7 +11,7 @@ from fedface_core.adapters.memory.round import MemoryRound
 from fedface_core.adapters.memory.settlement import MemorySettlement
 from fedface_core.domain.errors import StaleVersionError, WrongPhaseError
 from fedface_core.domain.failures import StepFailure, newest_first
-from fedface_core.domain.round import Round
+from fedface_core.domain.round import Round, RoundState
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import EndedRound, RecordedEvent, RoundSummary
 
@@ -40,6 +40,11 @@ class MemoryLedger(MemorySettlement):
         """The round with its cohort."""
         with self._lock:
             return self._state(run_id, number).record
+
+    def round_state(self, run_id: str, number: int) -> RoundState:
+        """The round without its cohort, which is not read."""
+        with self._lock:
+            return self._state(run_id, number).summary.round
 
     def rounds(self, run_id: str) -> Sequence[Round]:
         """All rounds of the run with their cohorts, in order."""

@@ -57,6 +57,14 @@ class RedisRecords(RunLookup):
         self._require_round(record is not None, run_id, number)
         return _round_with_cohort(record, cohort)
 
+    def round_state(self, run_id: str, number: int) -> RoundState:
+        """The round without its cohort, which is not read."""
+        with self._server.pipeline() as pipeline:
+            pipeline.hget(round_keys(run_id, number).round, "record")
+            (record,) = pipeline.execute()
+        self._require_round(record is not None, run_id, number)
+        return read_versioned(RoundState, record)
+
     def rounds(self, run_id: str) -> Sequence[Round]:
         """All rounds of the run with their cohorts, in order."""
         numbers = self._round_numbers(run_id)
