@@ -6,6 +6,7 @@ CPU every function here does nothing, and results keep their bits.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import time
@@ -78,6 +79,8 @@ def set_up(kind: DeviceKind, precision: Precision) -> torch.device:
     torch.set_deterministic_debug_mode("error")
     torch.backends.cudnn.benchmark = False  # by trial it would choose another kernel each time
     torch.backends.cudnn.deterministic = True
+    # By default the deterministic mode fills new memory, pinned memory too, to show reads of unset values.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # By torch's default, convolutions are in TF32 on a GPU and products of matrices are not.
     torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
     torch.backends.cudnn.allow_tf32 = precision != "float32"
@@ -160,14 +163,26 @@ def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], Non
     """
     if device.type == CPU:
         return work
-    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
+    here = torch.cuda.current_stream()
+    # A stream for each recording: torch 2.13 frees the workspace of cuBLAS on a stream with the first graph that was
+    # recorded there, while others still use it (pytorch issue 193402).
+    own = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    own.wait_stream(here)
+    with torch.cuda.stream(own):
         work()  # whatever is set up on first use must not be recorded
-    torch.cuda.current_stream().wait_stream(aside)
+    here.wait_stream(own)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
+    collects = gc.isenabled()
+    gc.disable()  # to free another graph would break this recording off
+    try:
+        with torch.cuda.graph(graph, stream=own):
+            work()
+    except BaseException:
+        torch.cuda.set_stream(here)  # torch stays on the other one if a recording cannot be ended
+        raise
+    finally:
+        if collects:
+            gc.enable()
     return graph.replay
 
 

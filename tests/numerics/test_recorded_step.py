@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_learning.client import vectorised_training
-from fedface_learning.client.convolutions_as_products import ConvolutionsAsProducts
+from fedface_learning.client.convolutions_as_products import ConvolutionsAsProducts, _Convolution  # noqa: PLC2701 - to see that it is called
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.vectorised_training import train_vectorised
@@ -80,8 +80,17 @@ def test_one_recording_trains_every_group_of_every_round_as_if_there_were_none(
 
     expected, _ = trained()
     monkeypatch.setattr(vectorised_training, "CUDA", "cpu")
+    by_products: list[Any] = []
+    apply: Any = _Convolution.apply
+
+    def noted(*inputs: Any) -> Any:
+        by_products.append(inputs)
+        return apply(*inputs)
+
+    monkeypatch.setattr(_Convolution, "apply", noted)
     found, trainer = trained()
     assert len(trainer.recorded_steps) == 1
+    assert by_products
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
 

@@ -58,6 +58,7 @@ class CombinedDelivery:
             self.deliver()
         for group in train_to_combine(attempts):
             self._add([(attempt.invitation, trained) for attempt, trained in group])
+            del group  # its memory, before the next group takes as much
         if alone:
             self.deliver()
 

@@ -47,6 +47,7 @@ def train_to_combine(attempts: Sequence[Attempt]) -> Iterator[list[tuple[Attempt
     """
     for group in _made_at_once(attempts, trained_groups):
         yield [(attempt, made) for attempt, made in group if not isinstance(made, AcceptedUpdate)]
+        del group
 
 
 def _one_by_one(
@@ -86,3 +87,4 @@ def _made_at_once(
             if update is not None:
                 finished.append((attempt, update))
         yield finished
+        del group, finished  # their memory, before the next group takes as much

@@ -174,6 +174,7 @@ class TrainingPartial:
         models = next(iter(trained.values())).models
         if models.device.type == CPU:
             return set()
+        assert all(update.models is models for update in trained.values()), "they have trained at once"
         form = start.trained_form
         changes = StackedChanges(models.stacked, form.model_by_name)
         norms = changes.norms()

@@ -4,7 +4,8 @@ Under `vmap`, torch turns the convolutions of K networks into one with K groups,
 Here the pixels under the kernel are laid side by side as rows (im2col: Chellapilla et al., IWFHR 2006), and the products of
 these rows with the kernels of each client are one batched product.
 
-Suffixes of tensor names: N images, C channels, O channels of the output, H×W pixels, P the pixels under a kernel times C.
+Suffixes of tensor names: N images, C channels, O channels of the output, H×W pixels, P the pixels under a
+kernel times C, R all places of a kernel in all images.
 """
 
 from __future__ import annotations
@@ -36,9 +37,8 @@ class ConvolutionsAsProducts(TorchFunctionMode):
         """Compute what ``func`` does; torch calls this for each of its functions."""
         if func is functional.conv2d and not kwargs and len(args) == 7 and args[6] == 1 and not isinstance(args[4], str):
             x_NCHW, kernels_OCHW, bias_O, stride, padding, dilation, _groups = args
-            return _convolution(
-                x_NCHW, kernels_OCHW, bias_O, _Window(tuple(kernels_OCHW.shape[2:]), stride, padding, dilation)
-            )
+            window = _Window(tuple(kernels_OCHW.shape[2:]), stride, padding, dilation)
+            return _Convolution.apply(x_NCHW, kernels_OCHW, bias_O, window)  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
@@ -66,38 +66,58 @@ class _Window(NamedTuple):
         return [slice(first, first + last, self.stride[axis]) for first in firsts]
 
 
-def _convolution(x_NCHW: Tensor, kernels_OCHW: Tensor, bias_O: Tensor | None, window: _Window) -> Tensor:
-    rows_NHWP = _Rows.apply(x_NCHW, window)  # type: ignore[no-untyped-call]
-    kernels_OP = kernels_OCHW.permute(0, 2, 3, 1).flatten(1)
-    y_NHWO = functional.linear(rows_NHWP, kernels_OP, bias_O)
-    return y_NHWO.permute(0, 3, 1, 2)
-
-
-class _Rows(torch.autograd.Function):
-    """The pixels under the kernel at each of its places, as rows (N, H, W, P). Gradients are added in one order."""
+class _Convolution(torch.autograd.Function):
+    """A convolution by rows. They are nine times the pixels, so they are not kept for the gradient, but made again."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x_NCHW: Tensor, window: _Window) -> Tensor:
-        above, beside = window.padding
-        height, width = x_NCHW.shape[-2:]
-        padded_NHWC = functional.pad(x_NCHW.permute(0, 2, 3, 1), (0, 0, beside, beside, above, above))
-        seen = [padded_NHWC[:, rows, columns] for rows, columns in window.slices(height, width)]
-        return torch.cat(seen, dim=-1)
+    def forward(x_NCHW: Tensor, kernels_OCHW: Tensor, bias_O: Tensor | None, window: _Window) -> Tensor:
+        y_NHWO = functional.linear(_rows(x_NCHW, window), _flat(kernels_OCHW), bias_O)
+        return y_NHWO.permute(0, 3, 1, 2)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, _Window], _output: Tensor) -> None:
-        x_NCHW, ctx.window = inputs
-        ctx.shape = x_NCHW.shape
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, _Window], _output: Tensor) -> None:
+        x_NCHW, kernels_OCHW, _, ctx.window = inputs
+        ctx.save_for_backward(x_NCHW, kernels_OCHW)
 
     @staticmethod
-    def backward(ctx: Any, gradient_NHWP: Tensor) -> tuple[Tensor, None]:
-        window: _Window = ctx.window
-        count, channels, height, width = ctx.shape
-        above, beside = window.padding
-        padded_NHWC = gradient_NHWP.new_zeros(count, height + 2 * above, width + 2 * beside, channels)
-        parts = torch.split(gradient_NHWP, channels, dim=-1)
-        for (rows, columns), part_NHWC in zip(window.slices(height, width), parts, strict=True):
-            padded_NHWC[:, rows, columns] += part_NHWC
-        return padded_NHWC[:, above : above + height, beside : beside + width].permute(0, 3, 1, 2), None
+    def backward(ctx: Any, gradient_NOHW: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None]:
+        x_NCHW, kernels_OCHW = ctx.saved_tensors
+        outputs, channels, height, width = kernels_OCHW.shape
+        gradient_NHWO = gradient_NOHW.permute(0, 2, 3, 1)
+        gradient_RO = gradient_NHWO.flatten(0, 2)
+        of_kernels_OP = gradient_RO.T @ _rows(x_NCHW, ctx.window).flatten(0, 2)
+        of_kernels_OCHW = of_kernels_OP.view(outputs, height, width, channels).permute(0, 3, 1, 2)
+        of_x_NCHW = None
+        if ctx.needs_input_grad[0]:
+            of_x_NCHW = _added(gradient_NHWO @ _flat(kernels_OCHW), x_NCHW, ctx.window)
+        return of_x_NCHW, of_kernels_OCHW, gradient_RO.sum(dim=0) if ctx.needs_input_grad[2] else None, None
+
+
+def _flat(kernels_OCHW: Tensor) -> Tensor:
+    """The kernels as rows (O, P), with pixels in the order of `_rows`."""
+    return kernels_OCHW.permute(0, 2, 3, 1).flatten(1)
+
+
+def _rows(x_NCHW: Tensor, window: _Window) -> Tensor:
+    """The pixels under the kernel at each of its places, (N, H, W, P)."""
+    above, beside = window.padding
+    padded_NHWC = functional.pad(x_NCHW.permute(0, 2, 3, 1), (0, 0, beside, beside, above, above))
+    if window.dilation == (1, 1):  # then a view has the rows, and one kernel copies it
+        by_row_NHWCh = padded_NHWC.unfold(1, window.size[0], window.stride[0])
+        by_pixel_NHWChw = by_row_NHWCh.unfold(2, window.size[1], window.stride[1])
+        return by_pixel_NHWChw.permute(0, 1, 2, 4, 5, 3).flatten(3)
+    seen = [padded_NHWC[:, rows, columns] for rows, columns in window.slices(*x_NCHW.shape[-2:])]
+    return torch.cat(seen, dim=-1)
+
+
+def _added(rows_NHWP: Tensor, x_NCHW: Tensor, window: _Window) -> Tensor:
+    """The gradient of `_rows`: what the rows have for each pixel of ``x_NCHW``, added in one order."""
+    count, channels, height, width = x_NCHW.shape
+    above, beside = window.padding
+    padded_NHWC = rows_NHWP.new_zeros(count, height + 2 * above, width + 2 * beside, channels)
+    parts = torch.split(rows_NHWP, channels, dim=-1)
+    for (rows, columns), part_NHWC in zip(window.slices(height, width), parts, strict=True):
+        padded_NHWC[:, rows, columns] += part_NHWC
+    return padded_NHWC[:, above : above + height, beside : beside + width].permute(0, 3, 1, 2)

@@ -56,8 +56,15 @@ class RecordedSteps:
                 return step
         if len(self._kept) == _MOST_RECORDINGS:
             del self._kept[0]
-        self._kept.append((key, RecordedStep(networks, batches, training)))
-        return self._kept[-1][1]
+        try:
+            made = RecordedStep(networks, batches, training)
+        except torch.OutOfMemoryError:
+            if not self._kept:
+                raise
+            self._kept.clear()  # they have what this one lacks
+            made = RecordedStep(networks, batches, training)
+        self._kept.append((key, made))
+        return made
 
 
 class RecordedStep:

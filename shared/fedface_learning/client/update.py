@@ -95,9 +95,10 @@ def training_updates(
     waiting = deque(trainee.client for trainee in trainees)
     made: dict[str, Update | TrainingFailure] = {}
     for group in _groups(trainer, trainees, training):
-        made |= _made_of_group(
+        for part in _made_of_group(
             trainer, group, training, lambda result, trainee: _update(result, trainee, training, trainer.started_from)
-        )
+        ):
+            made |= part
         while waiting and waiting[0] in made:
             client = waiting.popleft()
             yield client, made.pop(client)
@@ -112,7 +113,7 @@ def trained_groups(
     overwrites: use them before asking for the next group.
     """
     for group in _groups(trainer, trainees, training):
-        yield _made_of_group(trainer, group, training, lambda result, trainee: _trained(result, trainee, training))
+        yield from _made_of_group(trainer, group, training, lambda result, trainee: _trained(result, trainee, training))
 
 
 def _groups(trainer: LocalTrainer, trainees: Iterable[Trainee], training: TrainingRound) -> Iterator[list[Trainee]]:
@@ -140,8 +141,10 @@ def _made_of_group(
     group: Sequence[Trainee],
     training: TrainingRound,
     make: Callable[[LocalResult, Trainee], MadeT],
-) -> dict[str, MadeT | TrainingFailure]:
-    """Client → what is made of its result, or its failure, for clients that train at once."""
+) -> Iterator[dict[str, MadeT | TrainingFailure]]:
+    """Client → what is made of its result, or its failure, for the clients of a group: all at once, or one by one if their
+    training breaks off.
+    """
     vectorised = training.plan.local_training.vectorised_clients > 1
     made: dict[str, MadeT | TrainingFailure] = {}
     try:
@@ -149,17 +152,18 @@ def _made_of_group(
             results = train_vectorised(trainer, group, training) if vectorised else [trainer.train(group[0], training)]
     except InvalidInputError as error:
         if len(group) == 1:
-            return {group[0].client: TrainingFailure(str(error))}
+            yield {group[0].client: TrainingFailure(str(error))}
+            return
         for trainee in group:
-            made |= _made_of_group(trainer, [trainee], training, make)
-        return made
+            yield from _made_of_group(trainer, [trainee], training, make)
+        return
     for trainee, result in zip(group, results, strict=True):
         try:
             with _naming_the_client(trainee.client, training.number):
                 made[trainee.client] = make(result, trainee)
         except InvalidInputError as error:
             made[trainee.client] = TrainingFailure(str(error))
-    return made
+    yield made
 
 
 @contextmanager
@@ -183,8 +187,7 @@ def _naming_the_client(client: str, number: int) -> Iterator[None]:
 
 def _trained(result: LocalResult, trainee: Trainee, training: TrainingRound) -> TrainedUpdate:
     metadata = _declared(result, trainee, training)
-    model = {name: tensors[result.index] for name, tensors in result.models.stacked.items()}
-    known = {"sha256": _NO_OBJECT, "size": encoded_size({**model, **result.uploads}, metadata)}
+    known = {"sha256": _NO_OBJECT, "size": encoded_size(result.models.places_beside(result.uploads), metadata)}
     return TrainedUpdate(AcceptedUpdate.model_validate(metadata | known), result.models, result.index, result.uploads)
 
 

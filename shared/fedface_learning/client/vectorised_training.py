@@ -30,6 +30,7 @@ from fedface_core.domain.device_kinds import CUDA
 from fedface_learning.client.convolutions_as_products import ConvolutionsAsProducts
 from fedface_learning.client.gradient_steps import take_steps
 from fedface_learning.client.local_training import LocalResult, Measurement, Trainee, TrainingRound, train_clients
+from fedface_learning.client.recorded_step import RecordedSteps
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.device import making_tensors_on, moved
 from fedface_learning.models import EmbeddingNetwork
@@ -119,7 +120,8 @@ class VectorisedNetworks:
         self._weighted = training.plan.data.images_per_client is not None and not self.network.has_batch_norm
         self.copies = {name: _copies(tensor, len(trainees)) for name, tensor in trainer.global_model.items()}
         self.parameters = [self.copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
-        self._trainer = trainer
+        self._device = trainer.device
+        self.recorded_steps = trainer.recorded_steps
         self.around = trainer.client_round(training, self.class_embeddings, self.former_class_embeddings)
         self._features = _Features(trainer.network)
 
@@ -127,21 +129,22 @@ class VectorisedNetworks:
         """The pixels of the batches of K clients, each filled up to so many ``places`` with images of its own."""
         images = tuple(len(each_NCHW) for each_NCHW in batches)
         filled = [each_NCHW if len(each_NCHW) == places else _filled(each_NCHW, places) for each_NCHW in batches]
+        if len({each_NCHW.device for each_NCHW in filled}) > 1:  # the device had no room for the images of all
+            filled = [moved(each_NCHW, self._device) for each_NCHW in filled]
         pixels_NCHW = self.network.pixels(torch.cat(filled))
         pixels_KNCHW = pixels_NCHW.view(len(filled), places, *pixels_NCHW.shape[1:])
         if not self._as_products:
             pixels_KNCHW = pixels_KNCHW.permute(1, 3, 4, 0, 2).contiguous().permute(3, 0, 4, 1, 2)
         if not self._weighted:
             return StackedBatches(pixels_KNCHW, None, images)
-        weights_KN = torch.zeros(len(images), places)
-        for index, count in enumerate(images):
-            weights_KN[index, :count] = 1 / count
-        return StackedBatches(pixels_KNCHW, moved(weights_KN, self._trainer.device), images)
+        counts_K1 = torch.tensor(images).unsqueeze(1)
+        weights_KN = (torch.arange(places) < counts_K1) / counts_K1
+        return StackedBatches(pixels_KNCHW, moved(weights_KN, self._device), images)
 
     def take_steps(self, inputs: Iterable[StackedBatches], training: TrainingRound) -> list[Tensor]:
         """Take a gradient step on each of the inputs; return the losses of each step (K,)."""
-        if self._trainer.device.type == CUDA:
-            return self._trainer.recorded_steps.take(self, inputs, training)
+        if self._device.type == CUDA:
+            return self.recorded_steps.take(self, inputs, training)
         return take_steps(self, inputs, training)
 
     @property
@@ -159,6 +162,7 @@ class VectorisedNetworks:
     def copied(self) -> VectorisedNetworks:
         """A copy of everything that a step reads or changes, with memory of its own."""
         made = copy(self)
+        made.recorded_steps = RecordedSteps()  # a recording must not hold the recordings that it is among
         made.copies = {name: tensor.detach().clone() for name, tensor in self.copies.items()}
         made.parameters = [made.copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
         made.former_class_embeddings = self.former_class_embeddings.clone()
@@ -223,7 +227,7 @@ class VectorisedNetworks:
         state = {f"network.{name}": _in_usual_order(copies) for name, copies in self.copies.items()}
         of_each_client = vmap(lambda state, *inputs: functional_call(module, state, inputs), in_dims=in_dims)
         convolutions = ConvolutionsAsProducts() if self._as_products else nullcontext()
-        with making_tensors_on(self._trainer.device), convolutions:
+        with making_tensors_on(self._device), convolutions:
             return of_each_client(state, *inputs)
 
 

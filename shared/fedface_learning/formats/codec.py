@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fedface_core.domain.errors import DamagedObjectError
 from fedface_core.files.safetensors_header import MAX_HEADER_BYTES
-from fedface_learning.formats.safetensors_layout import DTYPES, METADATA_KEY, header, places_of
+from fedface_learning.formats.safetensors_layout import DTYPES, METADATA_KEY, Place, header, places_of
 
 _deserialize = cast("Callable[[bytes], list[tuple[str, dict[str, Any]]]]", safetensors.deserialize)
 
@@ -32,9 +32,9 @@ def encoded_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] | N
     return [header(places, _metadata_text(metadata)), *(_memory_of(tensors[name]) for name in places)]
 
 
-def encoded_size(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None) -> int:
-    """How many bytes `encode_tensors` would give. The tensors may be on any device; their values are not looked at."""
-    return len(header(places_of(tensors), _metadata_text(metadata))) + sum(tensor.nbytes for tensor in tensors.values())
+def encoded_size(places: Mapping[str, Place], metadata: Mapping[str, Any] | None = None) -> int:
+    """How many bytes `encode_tensors` would give for tensors with these places, which are those of `places_of`."""
+    return len(header(places, _metadata_text(metadata))) + max((place.stop for place in places.values()), default=0)
 
 
 def decode_tensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:

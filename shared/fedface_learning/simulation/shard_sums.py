@@ -120,6 +120,7 @@ class ShardSums:
             trained = {client: made for client, made in group.items() if isinstance(made, TrainedUpdate)}
             if trained:
                 partial.fold_trained(trained, start)
+            del group, trained  # their memory, before the next group takes as much
 
     def _kept(self, clients: Sequence[str]) -> dict[str, str]:
         if not self._plan.only_sums or self._kind is RoundKind.ENROLMENT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,7 @@ import torch
 
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.device import on_host
+from fedface_learning.formats.safetensors_layout import Place, places_of
 from fedface_learning.strategies import Tensors
 
 
@@ -27,6 +29,20 @@ class TrainedModels:
     def of(self, index: int) -> Tensors:
         """Those of the client with this index, on the CPU. All K are copied from a GPU when the first is asked for."""
         return {name: tensors[index] for name, tensors in self._on_host.items()}
+
+    def places_beside(self, further: Tensors) -> Mapping[str, Place]:
+        """Where the tensors of a client and these further ones would be in an object of its update."""
+        if not further:
+            return self._places
+        return places_of({**self._first, **further})
+
+    @cached_property
+    def _places(self) -> Mapping[str, Place]:
+        return places_of(self._first)
+
+    @property
+    def _first(self) -> Tensors:
+        return {name: tensors[0] for name, tensors in self.stacked.items()}
 
     @cached_property
     def _on_host(self) -> Tensors:

@@ -13,6 +13,9 @@ from fedface_core.domain.ids import client_id
 from fedface_core.domain.update import AcceptedUpdate, group_digest
 from fedface_learning.aggregation import StartingPoint, TrainingPartial
 from fedface_learning.aggregation.combined_update import combined_limit, read_combined
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import trained_groups
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
@@ -145,3 +148,29 @@ def test_what_is_summed_where_it_was_trained_is_what_is_folded_one_by_one(monkey
     assert b"".join(together.encoded_parts()) == b"".join(singly.encoded_parts())
     assert singly.refused == {client_id(2): "norm_exceeded", client_id(3): "not_finite", client_id(5): "wrong_image_count"}
     assert singly.folded == 3
+
+
+def test_a_group_whose_training_broke_off_is_summed_client_by_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One client's images are of another size, so each of the group trains alone."""
+    plan = small_plan(delivery="combined", local_training={"steps": 1, "learning_rate": 0.05, "vectorised_clients": 3})
+    trainer = LocalTrainer(initial_network(plan.model, 0))
+    start = starting_point(plan, network_tensors(trainer.network))
+    shape = (2, plan.model.channels, plan.model.height, plan.model.width)
+    draws = torch.Generator().manual_seed(0)
+    images = [torch.randint(256, shape, dtype=torch.uint8, generator=draws) for _ in range(2)]
+    images.insert(1, torch.zeros(2, plan.model.channels, 5, 5, dtype=torch.uint8))
+    rows = torch.eye(3, plan.model.embedding_size)
+    trainees = [Trainee(CLIENTS[index], images[index], rows[index], place=index) for index in range(3)]
+
+    def summed() -> TrainingPartial:
+        partial = TrainingPartial()
+        for group in trained_groups(trainer, trainees, TrainingRound(plan, 1)):
+            trained_of = {client: made for client, made in group.items() if isinstance(made, TrainedUpdate)}
+            if trained_of:
+                partial.fold_trained(trained_of, start)
+        return partial
+
+    singly = summed()
+    assert singly.folded == 2
+    monkeypatch.setattr(TrainedModels, "device", property(lambda _: torch.device("cuda")))
+    assert b"".join(summed().encoded_parts()) == b"".join(singly.encoded_parts())
