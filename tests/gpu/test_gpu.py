@@ -14,10 +14,13 @@ from torch.nn.functional import normalize
 from fedface_core.domain.device_kinds import DeviceKind
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
+from fedface_learning.client.local_training import TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import Update, training_updates
 from fedface_learning.data import ImageSize
 from fedface_learning.data.augmentation import augment
 from fedface_learning.data.framing import Framing
-from fedface_learning.device import set_up
+from fedface_learning.device import prepare_device, set_up
 from fedface_learning.evaluation.compare import PAIRS_PER_BLOCK, pair_scores
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile, embed_faces
 from fedface_learning.evaluation.search import search
@@ -29,7 +32,7 @@ from fedface_learning.pretraining import PretrainPlan, PretrainProgress, pretrai
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.strategies import STRATEGIES
 from loadtest.gpu.equality import check_all
-from loadtest.gpu.workloads import Noise, Size, plan_for
+from loadtest.gpu.workloads import Noise, Size, plan_for, trainees_of
 from support.in_process import Disorder, InProcess
 from support.protocol_trees import save_face
 from support.tiny_run import tiny_plan, write_faces
@@ -62,6 +65,25 @@ def test_a_simulation_gives_equal_bytes_twice_and_is_near_that_of_the_cpu(
     cpus, _ = decode_tensors(simulate(plan("cpu")).model)
     for name, tensor in ours.items():
         torch.testing.assert_close(tensor, cpus[name], rtol=1e-3, atol=1e-4)
+
+
+def test_recordings_that_were_dropped_leave_the_others_whole(device: DeviceKind) -> None:
+    """A trainer keeps four; a client's bits must not depend on which it has had."""
+    plan = plan_for(Size.tiny().network, 3, 3, device)
+
+    def updates(trainer: LocalTrainer, images: int) -> list[bytes]:
+        group = [replace(trainee, images_NCHW=trainee.images_NCHW[:images]) for trainee in trainees_of(plan)]
+        made = [update for _, update in training_updates(trainer, group, TrainingRound(plan, 1))]
+        return [update.data for update in made if isinstance(update, Update)]
+
+    def new_trainer() -> LocalTrainer:
+        return LocalTrainer(initial_network(plan.model, 0), prepare_device(plan.compute))
+
+    trainer = new_trainer()
+    for images in (2, 3, 4, 5, 6, 5, 2):
+        found = updates(trainer, images)
+        assert len(found) == 3
+        assert found == updates(new_trainer(), images)
 
 
 def test_the_services_make_the_model_of_the_simulation(device: DeviceKind, faces: Path) -> None:
