@@ -9,6 +9,7 @@ import dataclasses
 import gc
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import chdir, closing
 from datetime import UTC, datetime
@@ -157,6 +158,15 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The tests run in an empty folder: none finds by chance what lies where they were started."""
     with chdir(tmp_path_factory.mktemp("elsewhere")):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """A command that runs in the tests' process leaves no handler behind: a later test's forks would inherit it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -228,11 +229,16 @@ def name_of_gpu(within_seconds: float = 60.0) -> str | None:
 
     It is asked in a child process. CUDA itself is not started here, so the process may still fork.
     """
-    with multiprocessing.get_context("fork").Pool(1) as child:
+    with multiprocessing.get_context("fork").Pool(1, _end_at_once_if_told_to) as child:
         try:
             return child.apply_async(torch.cuda.get_device_name).get(within_seconds)[:_LONGEST_NAME]
         except (multiprocessing.TimeoutError, RuntimeError, AssertionError):  # torch asserts that it is built for CUDA
             return None
+
+
+def _end_at_once_if_told_to() -> None:
+    """In a child: the parent's way to end, which a fork inherits, is not the child's."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def device_name(kind: DeviceKind) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -60,6 +61,10 @@ def long_name() -> str:
     return f"GPU of process {os.getppid()}".ljust(120, "x")
 
 
+def way_to_end() -> str:
+    return str(signal.getsignal(signal.SIGTERM))
+
+
 def no_answer() -> str:
     time.sleep(60)
     return ""
@@ -71,6 +76,13 @@ def test_a_gpu_says_its_name_to_a_child_process(monkeypatch: pytest.MonkeyPatch)
     assert name is not None
     assert name.startswith(f"GPU of process {os.getpid()}x"), "CUDA is started in the child alone"
     assert len(name) == 100
+
+
+def test_a_child_that_is_asked_for_a_name_ends_as_a_new_process_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by the handler of the process that asks, which would go on as its copy."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", way_to_end)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    assert name_of_gpu() == str(signal.SIG_DFL)
 
 
 @pytest.mark.skipif(devices.has_gpu(), reason="this machine's GPU says its name")
