@@ -89,7 +89,7 @@ class Federation:
             return self._fused_round(before, cohort)
         shards = ShardSums(
             before,
-            self._trainer_from(self._network),
+            self._trainer_from_network(),
             cohort,
             self._data.images,
             self._base.model,
@@ -106,12 +106,12 @@ class Federation:
         self._base = _Base.of(reduced, self._plan.model.embedding_size)
         return reduced
 
-    def _trainer_from(self, network: EmbeddingNetwork) -> LocalTrainer:
+    def _trainer_from_network(self) -> LocalTrainer:
         """The trainer, whose clients start from what the network is now: on a CPU they train in the network itself."""
         if self._trainer is None:
-            self._trainer = LocalTrainer(network, torch.device(self._plan.compute.device))
+            self._trainer = LocalTrainer(self._network, torch.device(self._plan.compute.device))
         else:
-            self._trainer.start_from(network_tensors(network), "the model of the round before")
+            self._trainer.start_from(network_tensors(self._network), "the model of the round before")
         return self._trainer
 
     def _fused_round(self, before: ServerRound, cohort: Sequence[str]) -> ReducedRound:
@@ -119,7 +119,7 @@ class Federation:
         inputs = RoundInputs(
             self._plan,
             before.number,
-            self._trainer_from(self._network),
+            self._trainer_from_network(),
             sha256_hex(base.model),
             base.class_embeddings_CD,
             base.guidance,

@@ -33,11 +33,11 @@ def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Lo
     clients.
     """
     plan = server_round.plan
-    network = copy_on(server_round.network, server_round.device)
     local = plan.local_training
     steps = local.steps_in(server_round.number, plan.rounds) if own_steps is None else own_steps
     if not steps:
         return 0
+    network = copy_on(server_round.network, server_round.device)
     rate = local.learning_rate * plan.rate_shares(server_round.number)[0]
     photographs = list(public_photographs(server_round))
     images = sum(len(images_NCHW) for images_NCHW in photographs)
