@@ -43,39 +43,46 @@ def means(network: EmbeddingNetwork, each_NCHW: list[Tensor]) -> Tensor:
 
 def loss_by_hand(embeddings_ND: Tensor, rows_KD: Tensor, label: int, others_CD: Tensor) -> Tensor:
     """The sum over the images, with the Gaussian of the rows ``others_CD`` written down as in the issue."""
+    labels_N = torch.full((len(embeddings_ND),), label)
+    logits_NK = SCALE * (embeddings_ND @ rows_KD.T - MARGIN * one_hot(labels_N, len(rows_KD)))
+    if not len(others_CD):
+        return cross_entropy(logits_NK, labels_N, reduction="sum")
     mean_D = others_CD.mean(dim=0)
     covariance_DD = torch.cov(others_CD.T, correction=0)
     exponent_N = SCALE * embeddings_ND @ mean_D + SCALE**2 / 2 * torch.einsum(
         "nd,de,ne->n", embeddings_ND, covariance_DD, embeddings_ND
     )
-    labels_N = torch.full((len(embeddings_ND),), label)
-    logits_NK = SCALE * (embeddings_ND @ rows_KD.T - MARGIN * one_hot(labels_N, len(rows_KD)))
     others_N = torch.log(len(others_CD) * torch.exp(exponent_N))
     return cross_entropy(torch.cat([logits_NK, others_N.unsqueeze(1)], dim=1), labels_N, reduction="sum")
 
 
-@pytest.mark.parametrize("public", [0, 5])
+@pytest.mark.parametrize(("public", "contrast"), [(0, "softmax"), (5, "softmax"), (5, "public")])
 def test_a_round_of_one_step_is_the_gradient_of_all_losses_together(
-    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, public: int
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, public: int, contrast: str
 ) -> None:
-    plan = plan_of(tiny_plan, split={"public": public, "clients": 7, "test": 8})
+    plan = plan_of(
+        tiny_plan,
+        strategy={"name": "gaussian-negatives", "contrast": contrast},
+        split={"public": public, "clients": 7, "test": 8},
+    )
     data = SimulationData.of(plan, tiny_faces)
     network = initial_network(plan.model, plan.seed)
     public_images = [tiny_faces.images(identity) for identity in data.split.public]
     clients = list(data.images.values())
     public_KD = means(network, public_images) if public else torch.zeros(0, plan.model.embedding_size)
     own_CD = means(network, clients)
+    others_CD = own_CD if contrast == "softmax" else own_CD[:0]
     losses = [
         loss_by_hand(
             network(images_NCHW),
             torch.cat([own_CD[index].unsqueeze(0), public_KD]),
             0,
-            torch.cat([own_CD[:index], own_CD[index + 1 :]]),
+            torch.cat([others_CD[:index], others_CD[index + 1 :]]),
         )
         for index, images_NCHW in enumerate(clients)
     ]
     losses += [
-        loss_by_hand(network(images_NCHW), public_KD, label, own_CD) for label, images_NCHW in enumerate(public_images)
+        loss_by_hand(network(images_NCHW), public_KD, label, others_CD) for label, images_NCHW in enumerate(public_images)
     ]
     loss = torch.stack(losses).sum() / ((7 + public) * 6)
     gradients = torch.autograd.grad(loss, list(network.parameters()))
@@ -182,6 +189,10 @@ def test_it_makes_no_class_embeddings(tiny_plan: Callable[..., Plan], tiny_faces
         (
             {"strategy": {"name": "gaussian-negatives", "contrast": "spectral", "margin": 0.1}},
             "margin is for contrast 'softmax'",
+        ),
+        (
+            {"strategy": {"name": "gaussian-negatives", "contrast": "public", "with_public": False}},
+            "strategy.contrast 'public' needs 2 public identities",
         ),
         ({"initialisation": "random"}, "initialisation: .* each client makes its own"),
         ({"update_encoding": "int8"}, "update_encoding.error_feedback: .* set it to false"),

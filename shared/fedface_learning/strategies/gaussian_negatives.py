@@ -109,7 +109,7 @@ def _loss(embeddings_ND: Tensor, rows_KD: Tensor, labels_N: Tensor, others: Clas
     assert isinstance(strategy, GaussianNegativesPlan)
     if strategy.contrast == "spectral":
         return spectral_contrast(embeddings_ND, rows_KD, labels_N, others, scale=strategy.scale)
-    gaussian = others.gaussian()
+    gaussian = others.gaussian() if strategy.contrast == "softmax" else None
     return cosface_with_gaussian(embeddings_ND, rows_KD, labels_N, gaussian, scale=strategy.scale, margin=strategy.margin)
 
 

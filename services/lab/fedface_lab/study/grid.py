@@ -27,6 +27,9 @@ from fedface_learning.simulation.fused_rounds import require_fusable
 RESULT_SCHEMA: Final = 2
 
 Point = tuple[tuple[str, Any], ...]
+
+_NAME: Final = "name"
+"""The field that names a choice which has parameters of its own."""
 """A point of the grid: a field and its value on each axis."""
 
 
@@ -96,9 +99,10 @@ def expand(study: Study, source: Path) -> list[Job]:
     for seed, (arm, changes), point in itertools.product(study.repeat.seeds, study.arms.items(), grid_points(study)):
         where = f"{source}, {', '.join([f'arm {arm}', *(f'{field}={value}' for field, value in point)])}, seed {seed}"
         tree: Tree = {} if study.pretrain is None else {"pretrain": {}}
-        common = [*leaves(study.plan), *leaves({"pretrain": study.pretrain or {}})]
-        for field, value in (*common, *leaves(changes), *point, *((field, seed) for field in study.repeat.fields)):
-            _set_field(tree, field, value, where)
+        seeded = [(field, seed) for field in study.repeat.fields]
+        for layer in (leaves(study.plan), leaves({"pretrain": study.pretrain or {}}), leaves(changes), point, seeded):
+            for field, value in sorted(layer, key=_is_no_name):
+                _set_field(tree, field, value, where)
         pretrain_fields = tree.pop("pretrain", None)
         plan = make_part(Plan, tree, f"{where}: this is not a plan")
         pretrain: PretrainPlan | None = None
@@ -112,6 +116,11 @@ def expand(study: Study, source: Path) -> list[Job]:
         scored = _scored_rounds(plan, study)
         jobs.append(Job(arm, point, seed, plan, pretrain, scored, is_first_seed, study.scored_part, fused))
     return jobs
+
+
+def _is_no_name(leaf: tuple[str, object]) -> bool:
+    """The order in which fields are set: the name of a choice first, then its parameters."""
+    return leaf[0].rpartition(".")[2] != _NAME
 
 
 def _check_plan(plan: Plan, pretrain: PretrainPlan | None, study: Study, where: str) -> None:
@@ -140,10 +149,15 @@ def _scored_rounds(plan: Plan, study: Study) -> tuple[int, ...]:
 
 
 def _set_field(tree: Tree, field: str, value: Any, where: str) -> None:
-    """Set the value of a dotted field in nested tables, and make the tables that are missing."""
+    """Set the value of a dotted field in nested tables, and make the tables that are missing.
+
+    The name of another choice, such as another server optimiser, takes away the parameters of the one before.
+    """
     *tables, last = field.split(".")
     for name in tables:
         tree = tree.setdefault(name, {})
         if not isinstance(tree, dict):
             raise InvalidInputError(f"{where}: {field} sets a field of {name}, which is set to {tree!r} as a whole")
+    if last == _NAME and tree.get(_NAME, value) != value:
+        tree.clear()
     tree[last] = copy.deepcopy(value)  # a later field may change a table: no other job may share it

@@ -251,6 +251,12 @@ class Plan(PlanPart):
             raise ValueError("local_training.steps is 0; with the strategy 'chained' each client takes 1 step at least")
         if name in WITH_PUBLIC and self.split.public < 2:
             raise ValueError(f"split.public is {self.split.public}; the strategy {name!r} needs 2 at least")
+        if (
+            isinstance(self.strategy, GaussianNegativesPlan)
+            and self.strategy.contrast == "public"
+            and self.public_in_rounds < 2
+        ):
+            raise ValueError("strategy.contrast 'public' needs 2 public identities at least, and strategy.with_public")
         if name in SYNCHRONOUS and self.aggregation.is_asynchronous:
             raise ValueError(f"aggregation.mode: the strategy {name!r} is synchronous")
         if self.only_sums:

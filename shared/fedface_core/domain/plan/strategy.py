@@ -94,12 +94,13 @@ class GaussianNegativesPlan(PublicNegativesPlan):
         "it starts from. With `enrolment` it stays that of the initial network, to which photographs stay anchored. Fused "
         "rounds of a study need one of the latter two.",
     )
-    contrast: Literal["softmax", "spectral"] = Field(
+    contrast: Literal["softmax", "public", "spectral"] = Field(
         default="softmax",
         # Left out of the JSON, so that plans without it keep their digests, and older services read them.
         exclude_if=lambda contrast: contrast == "softmax",
-        description="How negatives act. `softmax`: as in CosFace, other clients as one Gaussian. `spectral`: by their "
-        "squared cosines, whose mean `scale` weighs; it has no margin and needs Σ w_c·w_cᵀ only.",
+        description="How negatives act. `softmax`: as in CosFace, other clients as one Gaussian. `public`: as in CosFace, "
+        "and other clients not at all. `spectral`: by their squared cosines, whose mean `scale` weighs; it has no margin "
+        "and needs Σ w_c·w_cᵀ only.",
     )
     with_public: bool = Field(
         default=True,
@@ -111,7 +112,7 @@ class GaussianNegativesPlan(PublicNegativesPlan):
     @model_validator(mode="after")
     def _spectral_contrast_has_no_margin(self) -> Self:
         if self.contrast == "spectral" and self.margin != type(self).model_fields["margin"].default:
-            raise ValueError("margin is for contrast 'softmax'; leave it out")
+            raise ValueError("margin is for contrast 'softmax' or 'public'; leave it out")
         return self
 
 

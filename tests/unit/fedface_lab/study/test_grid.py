@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan.aggregation import AdaptivePlan, SgdPlan
 from fedface_lab.study.grid import Job, expand
 from fedface_lab.study.study_file import read_study
 from support.tiny_study import write_study
@@ -102,6 +103,15 @@ def test_a_change_gives_a_new_digest_only_to_the_jobs_that_it_affects(
     before = {job.digest for job in jobs_of(write_study(tmp_path))}
     after = {job.digest for job in jobs_of(write_study(tmp_path, change))}
     assert len(before & after) == same
+
+
+@pytest.mark.parametrize("adam", ['{epsilon = 0.01, name = "adam"}', '{name = "adam", epsilon = 0.01}'])
+def test_an_arm_that_names_another_choice_has_none_of_the_formers_parameters(tmp_path: Path, adam: str) -> None:
+    study = ("[arms.long]", f"[arms.long]\naggregation.optimiser = {adam}")
+    sgd = ("[plan]", '[plan]\naggregation.optimiser = {name = "sgd", weight_decay = 2e-3}')
+    optimisers = {job.arm: job.plan.aggregation.optimiser for job in jobs_of(write_study(tmp_path, study, sgd))}
+    assert optimisers["long"] == AdaptivePlan(name="adam", epsilon=0.01)
+    assert optimisers["fedface"] == SgdPlan(name="sgd", weight_decay=2e-3)
 
 
 def test_a_table_on_an_axis_is_each_jobs_own(tmp_path: Path) -> None:
