@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -42,15 +43,33 @@ def ledger_url(valkey_url: str) -> str:
     return url
 
 
+WINNER: dict[str, Any] = {
+    "rounds": 3,
+    "cohort": {"size": 3, "shard_size": 2, "max_update_norm": 5_000},
+    "split": {"public": 2, "clients": 4, "test": 2},
+    "strategy": {"name": "gaussian-negatives", "public_batch": 5, "guidance_every": 2},
+    "aggregation": {"optimiser": {"name": "sgd", "learning_rate": 0.1, "weight_decay": 2e-3}},
+    "local_training": {
+        "steps": 1,
+        "learning_rate": 1e-3,
+        "losses": "seen",
+        "schedule": "one-cycle",
+        "augmentation": "strong",
+    },
+}
+"""The arm gaussian-negatives of docs/studies/rivals.toml, in small."""
+
+
 @pytest.mark.parametrize("open_store", [directory, s3])
+@pytest.mark.parametrize("settings", [{}, WINNER], ids=["fedface", "winner"])
 def test_a_run_ends_with_the_simulated_model(
-    request: pytest.FixtureRequest, tmp_path: Path, ledger_url: str, open_store: OpenStore
+    request: pytest.FixtureRequest, tmp_path: Path, ledger_url: str, open_store: OpenStore, settings: dict[str, Any]
 ) -> None:
     use_deterministic_torch(1)
     disorder = Disorder(seed=4, reorder=True, duplicate=0.3, drop=0.1)
     clock = ManualClock()
     services = InProcess(
-        tiny_plan(write_faces(tmp_path / "faces")),
+        tiny_plan(write_faces(tmp_path / "faces"), **settings),
         disorder,
         kill_after=40,
         clock=clock,

@@ -37,9 +37,9 @@ def test_every_plan_is_valid(path: Path) -> None:
 
 def test_the_run_is_the_studys_arm() -> None:
     """A figure of the study is a figure of the run: the same plan but for name and weights, the same pre-training."""
-    path = DOCS / "studies" / "synthetic.toml"
+    path = DOCS / "studies" / "rivals.toml"
     run = read_plan(DOCS / "plans" / "rendered_faces.toml")
     how = PretrainPlan.model_validate(tomllib.loads((DOCS / "settings" / "rendered_faces_pretrain.toml").read_text()))
-    job = next(job for job in expand(read_study(path), path) if (job.arm, job.seed) == ("public-negatives", 0))
+    job = next(job for job in expand(read_study(path), path) if (job.arm, job.seed) == ("gaussian-negatives", 0))
     assert run.model_copy(update={"name": job.plan.name}) == job.plan
     assert how == job.pretrain
