@@ -105,6 +105,13 @@ def full_product(left: Tensor, right: Tensor) -> Tensor:
         torch.backends.cuda.matmul.allow_tf32 = before
 
 
+def sum_in_float64(numbers_n: Tensor) -> float:
+    """The sum of the numbers (n,), added in float64 where they are; on a CPU in NumPy's order."""
+    if numbers_n.device.type == CPU:
+        return float(numbers_n.numpy().sum(dtype=np.float64))
+    return float(numbers_n.sum(dtype=torch.float64))
+
+
 def making_tensors_on(device: torch.device) -> AbstractContextManager[object]:
     """A block in which new tensors are made on the device, so that a strategy need not know of it."""
     return nullcontext() if device.type == CPU else device
