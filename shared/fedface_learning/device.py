@@ -183,7 +183,8 @@ def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], Non
     collects = gc.isenabled()
     gc.disable()  # to free another graph would break this recording off
     try:
-        with torch.cuda.graph(graph, stream=own):
+        # Other threads may free what they have copied meanwhile: only what this one does could break it off.
+        with torch.cuda.graph(graph, stream=own, capture_error_mode="thread_local"):
             work()
     except BaseException:
         torch.cuda.set_stream(here)  # torch stays on the other one if a recording cannot be ended

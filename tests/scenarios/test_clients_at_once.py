@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -145,9 +146,19 @@ def test_a_group_is_delivered_while_the_next_one_trains_and_has_the_bytes_of_one
 
     monkeypatch.setattr(client_update, "update_encoding_of", encode_later)
     delivered: list[int] = []
+    unencoded: list[weakref.ref[Callable[[], Update]]] = []
+
+    def noted(*inputs: Any) -> Iterator[Mapping[str, Callable[[], Update]]]:
+        for group in unencoded_groups(*inputs):
+            unencoded.extend(map(weakref.ref, group.values()))
+            yield group
+            del group
+
+    monkeypatch.setattr(making, "unencoded_groups", noted)
 
     def train(*inputs: Any) -> Any:
         delivered.append(len(services.ports.ledger.accepted(task.run_id, 1)))
+        assert not any(encode() for encode in unencoded[:-3]), "what is delivered is out of memory"
         if len(delivered) == 2:
             trains_again.set()
         return train_vectorised(*inputs)

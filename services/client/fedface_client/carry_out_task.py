@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import structlog
 
@@ -106,20 +107,21 @@ def _deliver_each(task: _Task) -> None:
             while task.goes_on():
                 groups = _begin_groups(task, at_once)
                 untrained = [attempt.invitation.client_id for group in groups for attempt in group]
-                for deliveries in (made for group in groups for made in _make_updates(group, at_once, background)):
+                for deliveries in chain.from_iterable(_make_updates(group, at_once, background) for group in groups):
                     try:
                         background.wait()
                     except Exception:
                         if at_once == 1:
                             task.remaining.appendleft(untrained[0])  # it is the client before that has failed
                         raise
-                    for delivery in deliveries:
-                        untrained.remove(delivery.client)
+                    trained = {delivery.client for delivery in deliveries}
+                    untrained = [client for client in untrained if client not in trained]
                     others_train = bool(task.remaining or untrained)
                     if others_train and all(delivery.attempt.can_deliver_in_background for delivery in deliveries):
                         background.begin(deliveries)
                     else:
                         background.carry_out(deliveries)
+                    del deliveries  # each one's memory is free as soon as it is delivered
     except Exception:
         if at_once > 1:
             task.publish([*background.undelivered, *untrained], 1)

@@ -136,6 +136,7 @@ def unencoded_groups(
             trainer, group, training, lambda result, trainee: _encoding(trainer, result, trainee, training)
         ):
             yield {client: made.raised if isinstance(made, TrainingFailure) else made for client, made in part.items()}
+            del part  # its memory, which whoever encodes it frees
 
 
 def _groups(trainer: LocalTrainer, trainees: Iterable[Trainee], training: TrainingRound) -> Iterator[list[Trainee]]:
@@ -169,12 +170,15 @@ def _made_of_group(
     """
     vectorised = training.plan.local_training.vectorised_clients > 1
     made: dict[str, MadeT | TrainingFailure] = {}
+    broke_off: TrainingFailure | None = None
     try:
         with _naming_the_client(", ".join(trainee.client for trainee in group), training.number):
             results = train_vectorised(trainer, group, training) if vectorised else [trainer.train(group[0], training)]
     except InvalidInputError as error:
+        broke_off = TrainingFailure(str(error))
+    if broke_off is not None:  # and the error is gone, which held on to the memory of the attempt
         if len(group) == 1:
-            yield {group[0].client: TrainingFailure(str(error))}
+            yield {group[0].client: broke_off}
             return
         for trainee in group:
             yield from _made_of_group(trainer, [trainee], training, make)
