@@ -31,6 +31,8 @@ _WORKSPACE: Final = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 """With it cuBLAS adds in a fixed order. It is read when a process first multiplies on a GPU."""
 # Asks the driver how many GPUs there are, without the start of CUDA, after which a process may not fork.
 _COUNT_BY_DRIVER: Final = ("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+_MOST_PINNED: Final = 1 << 28
+"""Bytes of a copy on its way to a GPU: several times the photographs of a group, and less than those of a data set."""
 _LONGEST_NAME: Final = 100
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -124,10 +126,13 @@ def copy_on(network: NetworkT, device: torch.device) -> NetworkT:
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device: itself if it is there, else a copy, on its way to a GPU while the processor goes on."""
+    """The tensor on the device: itself if it is there, else a copy, on its way to a GPU while the processor goes on.
+
+    A large tensor is waited for: on its way it would be in memory twice, in up to twice its bytes, and torch keeps those.
+    """
     if tensor.device.type == device.type:
         return tensor
-    if device.type == CPU:
+    if device.type == CPU or tensor.nbytes > _MOST_PINNED:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
