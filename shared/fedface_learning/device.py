@@ -31,6 +31,8 @@ _WORKSPACE: Final = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 """With it cuBLAS adds in a fixed order. It is read when a process first multiplies on a GPU."""
 # Asks the driver how many GPUs there are, without the start of CUDA, after which a process may not fork.
 _COUNT_BY_DRIVER: Final = ("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+_MOST_PINNED: Final = 1 << 28
+"""Bytes of a copy on its way to a GPU: several times the photographs of a group, and less than those of a data set."""
 _LONGEST_NAME: Final = 100
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -105,6 +107,13 @@ def full_product(left: Tensor, right: Tensor) -> Tensor:
         torch.backends.cuda.matmul.allow_tf32 = before
 
 
+def sum_in_float64(numbers_n: Tensor) -> float:
+    """The sum of the numbers (n,), added in float64 where they are; on a CPU in NumPy's order."""
+    if numbers_n.device.type == CPU:
+        return float(numbers_n.numpy().sum(dtype=np.float64))
+    return float(numbers_n.sum(dtype=torch.float64))
+
+
 def making_tensors_on(device: torch.device) -> AbstractContextManager[object]:
     """A block in which new tensors are made on the device, so that a strategy need not know of it."""
     return nullcontext() if device.type == CPU else device
@@ -117,10 +126,13 @@ def copy_on(network: NetworkT, device: torch.device) -> NetworkT:
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device: itself if it is there, else a copy, on its way to a GPU while the processor goes on."""
+    """The tensor on the device: itself if it is there, else a copy, on its way to a GPU while the processor goes on.
+
+    A large tensor is waited for: on its way it would be in memory twice, in up to twice its bytes, and torch keeps those.
+    """
     if tensor.device.type == device.type:
         return tensor
-    if device.type == CPU:
+    if device.type == CPU or tensor.nbytes > _MOST_PINNED:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
@@ -176,7 +188,8 @@ def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], Non
     collects = gc.isenabled()
     gc.disable()  # to free another graph would break this recording off
     try:
-        with torch.cuda.graph(graph, stream=own):
+        # Other threads may free what they have copied meanwhile: only what this one does could break it off.
+        with torch.cuda.graph(graph, stream=own, capture_error_mode="thread_local"):
             work()
     except BaseException:
         torch.cuda.set_stream(here)  # torch stays on the other one if a recording cannot be ended

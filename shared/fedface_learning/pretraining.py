@@ -335,7 +335,8 @@ class CosFaceTraining:
             )
         self._head.rows_KD.copy_(tensors["head"])
         for index, parameter in enumerate(self._parameters):
-            self._optimiser.state[parameter]["momentum_buffer"] = tensors[f"momentum.{index:04d}"].to(parameter, copy=True)
+            momentum = torch.empty_like(parameter)  # laid out like the parameter, which a fused optimiser takes for granted
+            self._optimiser.state[parameter]["momentum_buffer"] = momentum.copy_(tensors[f"momentum.{index:04d}"])
         self.step = int(metadata["step"])
 
 

@@ -25,6 +25,7 @@ from fedface_learning.evaluation.compare import PAIRS_PER_BLOCK, pair_scores
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile, embed_faces
 from fedface_learning.evaluation.search import search
 from fedface_learning.evaluation.templates import ROWS_PER_BLOCK, TemplateRows, pool_templates
+from fedface_learning.evaluation.verification import verify_pairs
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import encode_network
@@ -138,6 +139,18 @@ def test_published_protocols_score_as_on_the_cpu(device: DeviceKind, tmp_path: P
     assert ours[4].rank_n.tolist() == cpus[4].rank_n.tolist()
     np.testing.assert_allclose(ours[4].trials.positives.scores, cpus[4].trials.positives.scores, rtol=0, atol=1e-6)
     np.testing.assert_allclose(ours[4].trials.negatives.scores, cpus[4].trials.negatives.scores, rtol=0, atol=1e-6)
+
+
+def test_all_pairs_are_counted_as_on_the_cpu(device: DeviceKind) -> None:
+    """Each cosine is a quarter of a whole number here, so products are exact, and many scores are equal."""
+    signs_ND = torch.randint(-1, 2, (1200, 8), generator=torch.Generator().manual_seed(0))
+    embeddings_ND = 0.5 * signs_ND * (signs_ND.abs().cumsum(dim=1) <= 4)
+    labels_N = torch.arange(1200) // 7
+    ours = verify_pairs(embeddings_ND.to(device), labels_N.to(device), [1e-1, 1e-3])
+    cpus = verify_pairs(embeddings_ND, labels_N, [1e-1, 1e-3])
+    assert ours.cosines == cpus.cosines
+    assert (ours.roc, ours.thresholds) == (cpus.roc, cpus.thresholds)
+    assert ours.scores.mean_impostor_cosine == pytest.approx(cpus.scores.mean_impostor_cosine)
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])

@@ -78,10 +78,18 @@ def test_pre_training_sees_what_the_augmentation_makes_of_the_images(
     assert len(set(models)) == 3
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 10, 24])
+@pytest.mark.parametrize(("stop_after", "fused"), [(1, False), (3, False), (10, False), (10, True), (24, False)])
 def test_a_resumed_run_ends_with_the_same_bits(
-    network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset, tmp_path: Path, stop_after: int
+    network: Callable[[], EmbeddingNetwork],
+    tiny_faces: FaceDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop_after: int,
+    fused: bool,
 ) -> None:
+    """A GPU's optimiser is fused, and takes each momentum for laid out as its parameter is: channels last."""
+    sgd = torch.optim.SGD
+    monkeypatch.setattr(torch.optim, "SGD", lambda *parts, **options: sgd(*parts, **options | {"fused": fused or None}))
     people = tiny_faces.identities[:16]
     checkpoint = tmp_path / "checkpoint.safetensors"
     uninterrupted = network()

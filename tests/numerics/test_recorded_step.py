@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +15,10 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_learning.client import vectorised_training
+from fedface_learning.client import recorded_step, vectorised_training
 from fedface_learning.client.convolutions_as_products import ConvolutionsAsProducts, _Convolution  # noqa: PLC2701 - to see that it is called
 from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.recorded_step import RecordedSteps
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.vectorised_training import train_vectorised
 from fedface_learning.models import initial_network
@@ -111,6 +114,37 @@ def test_a_trainer_keeps_few_recordings_and_makes_another_for_another_computatio
         train_vectorised(trainer, group, TrainingRound(plan, 1))
         kept.append(len(trainer.recorded_steps))
     assert kept == [1, 2, 3, 3, 4, 4, 4]
+
+
+def test_a_recording_that_lacks_memory_is_made_again_when_the_others_and_its_first_attempt_are_gone(
+    tiny_plan: PlanOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectorised_training, "CUDA", "cpu")
+    plan = tiny_plan(local_training={"steps": 1, "vectorised_clients": 3})
+    trainer = LocalTrainer(initial_network(plan.model, 0))
+    group = trainees_of(1, plan.model.embedding_size)
+    attempts: list[weakref.ref[Any]] = []
+    memory = iter(["enough", "short", "enough", "short"])
+
+    def recorded(work: Any, _device: torch.device) -> Callable[[], None]:
+        assert not any(attempt() for attempt in attempts)
+        if next(memory) == "short":
+            attempts.append(weakref.ref(work.__self__))
+            raise torch.OutOfMemoryError(f"{len(trainer.recorded_steps)} are kept")
+        return lambda: None
+
+    monkeypatch.setattr(recorded_step, "recorded", recorded)
+
+    def train(images: int) -> None:
+        alike = [replace(each, images_NCHW=each.images_NCHW[:1].repeat(images, 1, 1, 1)) for each in group]
+        train_vectorised(trainer, alike, TrainingRound(plan, 1))
+
+    train(2)
+    train(3)
+    assert len(attempts) == len(trainer.recorded_steps) == 1
+    trainer.recorded_steps = RecordedSteps()
+    with pytest.raises(torch.OutOfMemoryError, match="0 are kept"):
+        train(4)
 
 
 @pytest.mark.parametrize(

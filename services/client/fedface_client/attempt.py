@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
@@ -33,7 +33,7 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
 from fedface_core.secure_aggregation.errors import RevealRefusedError
-from fedface_learning.client.update import TrainingFailure, Update
+from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_learning.updates.trained import TrainedUpdate
 from fedface_worker.checked_artifacts import get_bounded
@@ -123,18 +123,18 @@ class Attempt:
                 return TrainingInputs.fetch(self.workbench, self.invitation)
             return None
 
-    def finish(self, inputs: TrainingInputs, made: MadeT | TrainingFailure) -> MadeT | None:
-        """The update that was made of the inputs; None if there is none to deliver, and the client is recorded as failed."""
-        with self._counting_errors():
-            if isinstance(made, TrainingFailure):
-                error = InvalidInputError(made.reason)
-                fail(self.workbench.ports, self.invitation, reason_of_client(error, self.invitation.plan))
-                return None
+    def finish(self, inputs: TrainingInputs, make: Callable[[], MadeT]) -> MadeT | None:
+        """The update that ``make`` makes of what the client has trained with the inputs.
+
+        None if there is none to deliver, because ``make`` raises `InvalidInputError` or the aggregator would refuse the
+        update; the client is then recorded as failed.
+        """
+        with self._counting_errors(), self._failing():
+            made = make()
             inputs.count_images()
-            with self._failing():
-                check_declaration(made.accepted, self.invitation.plan, self.invitation.opened_round.kind)
-                return self._masked(made) if isinstance(made, Update) else made
-            return None
+            check_declaration(made.accepted, self.invitation.plan, self.invitation.opened_round.kind)
+            return self._masked(made) if isinstance(made, Update) else made
+        return None
 
     def count_error(self, error: Exception) -> None:
         """Count an unexpected error of a computation that this client had a part in."""

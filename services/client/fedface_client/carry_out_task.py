@@ -1,15 +1,16 @@
-"""Carries out a task: its clients train one after the other, and each update is delivered while the next client trains."""
+"""Carries out a task: its clients train one after the other, or some at once, and are delivered while the next train."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import structlog
 
 from fedface_client.attempt import Attempt
-from fedface_client.background_delivery import BackgroundDelivery
+from fedface_client.background_delivery import BackgroundDelivery, Delivery
 from fedface_client.combined_delivery import CombinedDelivery
 from fedface_client.invitation import Invitation, is_combined
 from fedface_client.make_updates import clients_at_once, make_updates
@@ -97,30 +98,40 @@ class _Task:
 
 
 def _deliver_each(task: _Task) -> None:
-    """Have each client make its update, or some of them at once, and deliver it while the next one trains."""
+    """Have each client make its update, or some of them at once, and deliver their updates while the next ones train."""
     at_once = clients_at_once(task.plan, task.opened_round)
-    undelivered: list[str] = []
+    background = BackgroundDelivery()
+    untrained: list[str] = []
     try:
-        with BackgroundDelivery() as background:
+        with background:
             while task.goes_on():
                 groups = _begin_groups(task, at_once)
-                undelivered = [attempt.invitation.client_id for group in groups for attempt in group]
-                for attempt, update in (made for group in groups for made in make_updates(group, at_once)):
+                untrained = [attempt.invitation.client_id for group in groups for attempt in group]
+                for deliveries in chain.from_iterable(_make_updates(group, at_once, background) for group in groups):
                     try:
                         background.wait()
                     except Exception:
                         if at_once == 1:
-                            task.remaining.appendleft(undelivered[0])  # it is the client before that has failed
+                            task.remaining.appendleft(untrained[0])  # it is the client before that has failed
                         raise
-                    undelivered.remove(attempt.invitation.client_id)
-                    if (task.remaining or undelivered) and attempt.can_deliver_in_background:
-                        background.begin(attempt, update)
+                    trained = {delivery.client for delivery in deliveries}
+                    untrained = [client for client in untrained if client not in trained]
+                    others_train = bool(task.remaining or untrained)
+                    if others_train and all(delivery.attempt.can_deliver_in_background for delivery in deliveries):
+                        background.begin(deliveries)
                     else:
-                        attempt.deliver(update)
+                        background.carry_out(deliveries)
+                    del deliveries  # each one's memory is free as soon as it is delivered
     except Exception:
         if at_once > 1:
-            task.publish(undelivered, 1)
+            task.publish([*background.undelivered, *untrained], 1)
         raise
+
+
+def _make_updates(group: list[Attempt], at_once: int, background: BackgroundDelivery) -> Iterator[list[Delivery]]:
+    if at_once > 1 and any(attempt.number > 1 for attempt in group):
+        background.wait()  # this client may kill the worker, and must not take a whole group's deliveries with it
+    yield from make_updates(group, at_once)
 
 
 def _begin_groups(task: _Task, at_once: int) -> list[list[Attempt]]:

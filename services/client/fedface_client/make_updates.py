@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
-from fedface_client.attempt import Attempt, MadeT
+from fedface_client.attempt import Attempt
+from fedface_client.background_delivery import Delivery
 from fedface_client.make_update import TrainingInputs
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
@@ -13,10 +16,11 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, ClientStep
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.update import TrainingFailure, Update, trained_groups, training_updates
+from fedface_learning.client.update import TrainingFailure, Update, trained_groups, unencoded_groups
 from fedface_learning.updates.trained import TrainedUpdate
 
-Made = tuple[Attempt, Update | AcceptedUpdate]
+TrainedT = TypeVar("TrainedT")
+"""What the training of a client gives."""
 
 
 def clients_at_once(plan: Plan, opened_round: Round) -> int:
@@ -24,19 +28,28 @@ def clients_at_once(plan: Plan, opened_round: Round) -> int:
     return plan.local_training.vectorised_clients if opened_round.kind is RoundKind.TRAINING else 1
 
 
-def make_updates(attempts: Sequence[Attempt], at_once: int) -> Iterator[Made]:
-    """The update of each attempt that has one to deliver, as soon as it is made.
+def make_updates(attempts: Sequence[Attempt], at_once: int) -> Iterator[list[Delivery]]:
+    """What is left to do for the attempts that have an update to deliver, by groups that train at once.
 
-    An error that is no client's fault is counted for each client that was to train, since each may have caused it.
+    An update of a client that trains alone is made already. Those of others are encoded in their deliveries, which may be
+    carried out while the next group trains. An error that is no client's fault is counted for each client that was to train,
+    since each may have caused it.
     """
     if at_once == 1:
         for attempt in attempts:
             update = attempt.make_update()
             if update is not None:
-                yield attempt, update
+                yield [_known(attempt, update)]
         return
-    for group in _made_at_once(attempts, _one_by_one):
-        yield from group
+    waiting: dict[str, tuple[Attempt, TrainingInputs]] = {}
+    for attempt, found in _inputs(attempts):
+        if isinstance(found, AcceptedUpdate):
+            yield [_known(attempt, found)]
+        else:
+            waiting[attempt.invitation.client_id] = (attempt, found)
+    for group in _trained(waiting, unencoded_groups):
+        yield [Delivery(attempt, partial(attempt.finish, inputs, encode)) for attempt, inputs, encode in group]
+        del group  # its memory, before the next group takes as much
 
 
 def train_to_combine(attempts: Sequence[Attempt]) -> Iterator[list[tuple[Attempt, TrainedUpdate]]]:
@@ -45,28 +58,44 @@ def train_to_combine(attempts: Sequence[Attempt]) -> Iterator[list[tuple[Attempt
 
     Errors as `make_updates` raises them.
     """
-    for group in _made_at_once(attempts, trained_groups):
-        yield [(attempt, made) for attempt, made in group if not isinstance(made, AcceptedUpdate)]
-        del group
+    waiting = {
+        attempt.invitation.client_id: (attempt, found)
+        for attempt, found in _inputs(attempts)
+        if not isinstance(found, AcceptedUpdate)
+    }
+    for group in _trained(waiting, trained_groups):
+        finished = [
+            (attempt, update)
+            for attempt, inputs, made in group
+            if (update := attempt.finish(inputs, partial(_made_or_raised, made))) is not None
+        ]
+        yield finished
+        del group, finished  # their memory, before the next group takes as much
 
 
-def _one_by_one(
-    trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
-) -> Iterator[Mapping[str, Update | TrainingFailure]]:
-    return ({client: made} for client, made in training_updates(trainer, trainees, training))
+def _known(attempt: Attempt, update: Update | AcceptedUpdate) -> Delivery:
+    return Delivery(attempt, lambda: update)
 
 
-def _made_at_once(
-    attempts: Sequence[Attempt],
-    train: Callable[[LocalTrainer, Sequence[Trainee], TrainingRound], Iterator[Mapping[str, MadeT | TrainingFailure]]],
-) -> Iterator[list[tuple[Attempt, MadeT | AcceptedUpdate]]]:
-    waiting: dict[str, tuple[Attempt, TrainingInputs]] = {}
+def _made_or_raised(made: TrainedUpdate | TrainingFailure) -> TrainedUpdate:
+    if isinstance(made, TrainingFailure):
+        made.raised()
+    return made
+
+
+def _inputs(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, TrainingInputs | AcceptedUpdate]]:
+    """What each attempt trains with, or the record of its stored update. Attempts that have neither are left out."""
     for attempt in attempts:
         found = attempt.fetch_inputs()
-        if isinstance(found, AcceptedUpdate):
-            yield [(attempt, found)]
-        elif found is not None:
-            waiting[attempt.invitation.client_id] = (attempt, found)
+        if found is not None:
+            yield attempt, found
+
+
+def _trained(
+    waiting: dict[str, tuple[Attempt, TrainingInputs]],
+    train: Callable[[LocalTrainer, Sequence[Trainee], TrainingRound], Iterator[Mapping[str, TrainedT]]],
+) -> Iterator[list[tuple[Attempt, TrainingInputs, TrainedT]]]:
+    """What each client's training gives, by groups that train at once. Clients are taken out of ``waiting``."""
     if not waiting:
         return
     inputs = [each for _, each in waiting.values()]
@@ -80,11 +109,5 @@ def _made_at_once(
                 attempt.count_error(error)
             error.add_note(f"at work for {', '.join(waiting)}")
             raise
-        finished: list[tuple[Attempt, MadeT | AcceptedUpdate]] = []
-        for client, made in group.items():
-            attempt, own = waiting.pop(client)
-            update = attempt.finish(own, made)
-            if update is not None:
-                finished.append((attempt, update))
-        yield finished
-        del group, finished  # their memory, before the next group takes as much
+        yield [(*waiting.pop(client), made) for client, made in group.items()]
+        del group  # its memory, before the next group takes as much

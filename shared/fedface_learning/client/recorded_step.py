@@ -56,15 +56,26 @@ class RecordedSteps:
                 return step
         if len(self._kept) == _MOST_RECORDINGS:
             del self._kept[0]
-        try:
-            made = RecordedStep(networks, batches, training)
-        except torch.OutOfMemoryError:
-            if not self._kept:
-                raise
+        made = self._recorded(networks, batches, training)
+        if made is None:
             self._kept.clear()  # they have what this one lacks
             made = RecordedStep(networks, batches, training)
         self._kept.append((key, made))
         return made
+
+    def _recorded(
+        self, networks: VectorisedNetworks, batches: StackedBatches, training: TrainingRound
+    ) -> RecordedStep | None:
+        """A recording; None if memory is short and there are others to let go of.
+
+        What the attempt has taken is free again when this returns: an error at hand would hold on to it.
+        """
+        try:
+            return RecordedStep(networks, batches, training)
+        except torch.OutOfMemoryError:
+            if not self._kept:
+                raise
+            return None
 
 
 class RecordedStep:

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, NoReturn, TypeVar, final
 
 from torch import Tensor
 
@@ -52,6 +53,10 @@ class TrainingFailure:
 
     reason: str
 
+    def raised(self) -> NoReturn:
+        """Raise the failure as an `InvalidInputError`."""
+        raise InvalidInputError(self.reason)
+
 
 def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan) -> Update:
     """The update of a client at enrolment: the mean embedding (D,) of its images (N, C, H, W) by the initial network.
@@ -79,7 +84,7 @@ def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingR
     diverged (a loss is not finite), or broke off for any other reason that lies in the plan or the client's data.
     """
     with _naming_the_client(trainee.client, training.number):
-        return _update(trainer.train(trainee, training), trainee, training, trainer.started_from)
+        return _encoding(trainer, trainer.train(trainee, training), trainee, training)()
 
 
 def training_updates(
@@ -96,7 +101,7 @@ def training_updates(
     made: dict[str, Update | TrainingFailure] = {}
     for group in _groups(trainer, trainees, training):
         for part in _made_of_group(
-            trainer, group, training, lambda result, trainee: _update(result, trainee, training, trainer.started_from)
+            trainer, group, training, lambda result, trainee: _encoding(trainer, result, trainee, training)()
         ):
             made |= part
         while waiting and waiting[0] in made:
@@ -114,6 +119,24 @@ def trained_groups(
     """
     for group in _groups(trainer, trainees, training):
         yield from _made_of_group(trainer, group, training, lambda result, trainee: _trained(result, trainee, training))
+
+
+def unencoded_groups(
+    trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
+) -> Iterator[dict[str, Callable[[], Update]]]:
+    """Client → a function that encodes its update, for each group of clients that train at once by a plan that vectorises.
+
+    Groups, updates and failures are those of `training_updates`; the function raises a failure as `InvalidInputError`. It
+    may be called in another thread, also while the next group trains: what it takes is in the memory of the processor, and
+    nobody overwrites it.
+    """
+    assert training.plan.local_training.vectorised_clients > 1, "one client alone trains in memory that the next overwrites"
+    for group in _groups(trainer, trainees, training):
+        for part in _made_of_group(
+            trainer, group, training, lambda result, trainee: _encoding(trainer, result, trainee, training)
+        ):
+            yield {client: made.raised if isinstance(made, TrainingFailure) else made for client, made in part.items()}
+            del part  # its memory, which whoever encodes it frees
 
 
 def _groups(trainer: LocalTrainer, trainees: Iterable[Trainee], training: TrainingRound) -> Iterator[list[Trainee]]:
@@ -147,12 +170,15 @@ def _made_of_group(
     """
     vectorised = training.plan.local_training.vectorised_clients > 1
     made: dict[str, MadeT | TrainingFailure] = {}
+    broke_off: TrainingFailure | None = None
     try:
         with _naming_the_client(", ".join(trainee.client for trainee in group), training.number):
             results = train_vectorised(trainer, group, training) if vectorised else [trainer.train(group[0], training)]
     except InvalidInputError as error:
+        broke_off = TrainingFailure(str(error))
+    if broke_off is not None:  # and the error is gone, which held on to the memory of the attempt
         if len(group) == 1:
-            yield {group[0].client: TrainingFailure(str(error))}
+            yield {group[0].client: broke_off}
             return
         for trainee in group:
             yield from _made_of_group(trainer, [trainee], training, make)
@@ -191,21 +217,32 @@ def _trained(result: LocalResult, trainee: Trainee, training: TrainingRound) -> 
     return TrainedUpdate(AcceptedUpdate.model_validate(metadata | known), result.models, result.index, result.uploads)
 
 
-def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, global_model: Tensors) -> Update:
-    metadata = _declared(result, trainee, training)
-    model, residual_P = update_encoding_of(training.plan).encode(result.model, global_model, trainee.residual_P)
-    assert not model.keys() & result.uploads.keys(), (
-        "tensors beside the model must not have the names of the model's tensors"
-    )
-    residual = None if residual_P is None else encode_residual(residual_P)
-    if training.plan.only_sums:
-        _, after_D = result.uploads[BEFORE_AND_AFTER]
-        residual = encode_kept(after_D)
-    if residual is not None:
-        metadata["residual_sha256"] = sha256_hex(residual)
-    data = encode_tensors({**model, **result.uploads}, metadata)
-    accepted = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
-    return Update(data, accepted, residual)
+def _encoding(trainer: LocalTrainer, result: LocalResult, trainee: Trainee, training: TrainingRound) -> Callable[[], Update]:
+    """A function that encodes the client's update. Copies from a GPU are made now, in the thread that trains there."""
+    declared = _declared(result, trainee, training)
+    return partial(_encode, declared, result.model, result.uploads, trainee, training, trainer.started_from)
+
+
+def _encode(
+    metadata: dict[str, Any],
+    trained: Tensors,
+    uploads: Tensors,
+    trainee: Trainee,
+    training: TrainingRound,
+    global_model: Tensors,
+) -> Update:
+    with _naming_the_client(trainee.client, training.number):
+        model, residual_P = update_encoding_of(training.plan).encode(trained, global_model, trainee.residual_P)
+        assert not model.keys() & uploads.keys(), "tensors beside the model must not have the names of the model's tensors"
+        residual = None if residual_P is None else encode_residual(residual_P)
+        if training.plan.only_sums:
+            _, after_D = uploads[BEFORE_AND_AFTER]
+            residual = encode_kept(after_D)
+        if residual is not None:
+            metadata = metadata | {"residual_sha256": sha256_hex(residual)}
+        data = encode_tensors({**model, **uploads}, metadata)
+        accepted = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
+        return Update(data, accepted, residual)
 
 
 def _declared(result: LocalResult, trainee: Trainee, training: TrainingRound) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from fedface_core.domain.results import CosineCounts
 from fedface_learning.evaluation.cosine_counts import CosineCounter
@@ -90,7 +91,8 @@ class Trials:
     def cosines(self) -> CosineCounts:
         """The histograms of the scores, which must be cosines. Trials that failed to enrol (−∞) are left out."""
         counter = CosineCounter()
-        counter.count(*(kind.scores[np.isfinite(kind.scores)] for kind in (self.positives, self.negatives)))
+        kinds = (self.positives, self.negatives)
+        counter.count(*(torch.from_numpy(kind.scores[np.isfinite(kind.scores)]) for kind in kinds))
         return counter.counts
 
     def accepted_at(self, rate: float) -> float | None:

@@ -3,8 +3,8 @@
 G genuine pairs (of one identity), M impostor pairs (of two identities), N images, D dimensions, B images in a block.
 
 TAR changes only at genuine scores, so other thresholds need not be tried. All figures follow from two counts at each genuine
-score: how many impostor scores are above it, and how many are equal to it. So impostor scores are counted block by block and
-not kept (ADR 19): memory grows with G and the size of a block, not with the number of pairs.
+score: how many impostor scores are above it, and how many are equal to it. So impostor scores are counted block by block,
+where the embeddings are, and not kept (ADR 19): memory grows with G and the size of a block, not with the number of pairs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.results import CosineCounts, RocCurve, Scores, far_label
 from fedface_learning.data import FaceDataset
-from fedface_learning.device import full_product, moved
+from fedface_learning.device import full_product, moved, sum_in_float64
 from fedface_learning.evaluation.cosine_counts import CosineCounter, summed
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import embed, suitable_batch_size
@@ -96,7 +96,7 @@ def verify_pairs(embeddings_ND: Tensor, labels_N: Tensor, far: Sequence[float]) 
             f"{genuine_pairs} genuine and {impostor_pairs} impostor pairs"
         )
     thresholds, genuine_at = np.unique(genuine_G, return_counts=True)
-    counter = CosineCounter()
+    counter = CosineCounter(embeddings_ND.device)
     above, at_or_above, impostor_sum = _count_impostors(embeddings_ND, labels_N, thresholds, counter)
     # The curve starts at the strictest threshold. Each genuine score gives two points: just above it, and at it.
     accepted = np.cumsum(genuine_at[::-1])
@@ -154,7 +154,8 @@ def mean_verification(of_models: Sequence[Verification]) -> Verification:
 
 
 def _genuine_scores(embeddings_ND: Tensor, labels_N: Tensor) -> npt.NDArray[np.float32]:
-    return np.concatenate([scores[genuine] for scores, genuine in _pair_blocks(embeddings_ND, labels_N)])
+    genuine_G = torch.cat([scores[genuine] for scores, genuine in _pair_blocks(embeddings_ND, labels_N)])
+    return genuine_G.cpu().numpy()
 
 
 def _count_impostors(
@@ -164,27 +165,29 @@ def _count_impostors(
 
     ``counter`` counts the cosines of all pairs.
     """
-    above = np.zeros(len(thresholds) + 1, dtype=np.int64)
-    at_or_above = np.zeros_like(above)
+    thresholds_T = torch.from_numpy(thresholds).to(embeddings_ND.device)
+    bins = len(thresholds) + 1
+    above = torch.zeros(bins, dtype=torch.int64, device=thresholds_T.device)
+    at_or_above = torch.zeros_like(above)
     total = 0.0
     for scores, genuine in _pair_blocks(embeddings_ND, labels_N):
         impostors = scores[~genuine]
         counter.count(scores[genuine], impostors)
-        total += float(impostors.sum(dtype=np.float64))
+        total += sum_in_float64(impostors)
         # A score with k thresholds below it is above the first k thresholds.
-        above += np.bincount(np.searchsorted(thresholds, impostors, side="left"), minlength=len(above))
-        at_or_above += np.bincount(np.searchsorted(thresholds, impostors, side="right"), minlength=len(above))
-    return _reversed_cumsum(above)[1:], _reversed_cumsum(at_or_above)[1:], total
+        above += torch.bincount(torch.searchsorted(thresholds_T, impostors, side="left"), minlength=bins)
+        at_or_above += torch.bincount(torch.searchsorted(thresholds_T, impostors, side="right"), minlength=bins)
+    return _reversed_cumsum(above.cpu().numpy())[1:], _reversed_cumsum(at_or_above.cpu().numpy())[1:], total
 
 
-def _pair_blocks(embeddings_ND: Tensor, labels_N: Tensor) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
+def _pair_blocks(embeddings_ND: Tensor, labels_N: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """In blocks, each pair once: the cosines of the pairs, and whether they are genuine."""
     for first in range(0, len(embeddings_ND), BLOCK):
         rows = slice(first, first + BLOCK)
         cosines_BN = full_product(embeddings_ND[rows], embeddings_ND[first:].T)
         later_BN = torch.ones_like(cosines_BN, dtype=torch.bool).triu(diagonal=1)
         same_BN = labels_N[rows].unsqueeze(1) == labels_N[first:].unsqueeze(0)
-        yield cosines_BN[later_BN].cpu().numpy(), same_BN[later_BN].cpu().numpy()
+        yield cosines_BN[later_BN], same_BN[later_BN]
 
 
 def _reversed_cumsum(counts: _Counts) -> _Counts:

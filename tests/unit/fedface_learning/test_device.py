@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from torch import Tensor
 
 from fedface_core.domain.device_kinds import DeviceKind, Precision
 from fedface_core.domain.errors import InvalidInputError
@@ -135,6 +136,19 @@ def test_a_single_number_stays_with_the_processor_which_goes_by_it(monkeypatch: 
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     there = all_moved({"count": torch.tensor(3), "sum": torch.zeros(2)}, torch.device("meta"))
     assert {name: tensor.device.type for name, tensor in there.items()} == {"count": "cpu", "sum": "meta"}
+
+
+def test_a_large_tensor_goes_to_a_gpu_without_a_second_copy_of_it_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned: list[int] = []
+
+    def pin_memory(tensor: Tensor) -> Tensor:
+        pinned.append(tensor.nbytes)
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
+    for size in (1 << 28, (1 << 28) + 1):
+        assert moved(torch.empty(size, dtype=torch.uint8), torch.device("meta")).device.type == "meta"
+    assert pinned == [1 << 28]
 
 
 def test_numbers_that_come_are_those_of_their_moment() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from math import floor
 
-import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,12 +12,12 @@ from hypothesis import strategies as st
 from fedface_core.domain.results import COSINE_BINS
 from fedface_learning.evaluation.cosine_counts import CosineCounter, count_cosines, summed
 
-NONE = np.empty(0, dtype=np.float32)
+NONE = torch.empty(0)
 
 
 def bin_of(cosine: float) -> int:
     counter = CosineCounter()
-    counter.count(np.array([cosine], dtype=np.float32), NONE)
+    counter.count(torch.tensor([cosine]), NONE)
     return counter.counts.genuine.index(1)
 
 
