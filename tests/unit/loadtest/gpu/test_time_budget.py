@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from loadtest.gpu import time_budget
 from loadtest.gpu.time_budget import TimeBudget
 
 
@@ -27,6 +28,24 @@ def test_a_part_that_waits_is_left_when_the_time_is_over_and_the_next_does_not_b
     assert time.monotonic() - began < 20
     assert done == []
     assert budget.left_out == ["a process that sleeps, for want of time", "another, for want of time"]
+
+
+def test_a_signal_on_the_way_into_a_part_is_not_lost_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_timer = signal.setitimer
+
+    def wait_for_it(which: int, seconds: float, again: float = 0.0) -> tuple[float, float]:
+        before = set_timer(which, seconds, again)
+        if seconds:
+            time.sleep(0.03)
+        return before
+
+    # The functions of the budget's file wait in a frame of their own here, so this file counts as one around a block too.
+    monkeypatch.setattr("loadtest.gpu.time_budget._AROUND_A_BLOCK", (*time_budget._AROUND_A_BLOCK, __file__))
+    monkeypatch.setattr(signal, "setitimer", wait_for_it)
+    budget = TimeBudget(0)
+    with budget.part("a process that sleeps"):
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"], check=True)
+    assert budget.left_out == ["a process that sleeps, for want of time"]
 
 
 def test_a_part_that_ends_in_time_leaves_no_timer() -> None:
