@@ -71,6 +71,7 @@ class LoadFigures(BaseModel):
 
     clients: int
     artifacts: Literal["directory", "s3"]
+    delivery: Literal["single", "combined"] = "single"
     seconds: float
     rounds: tuple[RoundFigures, ...]
     api_requests: int
@@ -92,11 +93,16 @@ class LoadFigures(BaseModel):
         return median(figures.seconds for figures in self.rounds[1:])
 
 
-def measure_rounds(clients: int, artifacts: Literal["directory", "s3"], limit_seconds: float) -> LoadFigures:
+def measure_rounds(
+    clients: int,
+    artifacts: Literal["directory", "s3"],
+    limit_seconds: float,
+    delivery: Literal["single", "combined"] = "single",
+) -> LoadFigures:
     """Start a stack, run the plan to its end, and measure it. `RunDidNotCompleteError` after ``limit_seconds``."""
     with tempfile.TemporaryDirectory(prefix="fedface-bench-") as workdir:
         photographs = write_noise_photographs(Path(workdir), clients)
-        plan = make_part(Plan, no_op_plan(clients, ROUNDS, limit_seconds) | _NO_SPREADOUT | photographs)
+        plan = make_part(Plan, no_op_plan(clients, ROUNDS, limit_seconds, delivery) | _NO_SPREADOUT | photographs)
         stack = LocalStack(Path(workdir), artifacts=artifacts, photographs=[Path(workdir)])
         with stack, ControlApi(stack.api_url) as api:
             run_id = api.create(plan).id
@@ -113,6 +119,7 @@ def measure_rounds(clients: int, artifacts: Literal["directory", "s3"], limit_se
     return LoadFigures(
         clients=clients,
         artifacts=artifacts,
+        delivery=delivery,
         seconds=seconds,
         rounds=_round_figures(rounds, times),
         api_requests=len(latency.seconds),
