@@ -36,6 +36,9 @@ def control(
     delivery: Annotated[
         Delivery, typer.Option(help="The plan's delivery: an update of each client, or one of all that a worker trains.")
     ] = Delivery.SINGLE,
+    at_once: Annotated[
+        int, typer.Option(min=1, max=1000, help="The plan's vectorised_clients: so many clients train at once.")
+    ] = 1,
     limit_seconds: Annotated[float, typer.Option(min=1, help="Give a run up if it takes longer than this.")] = 900.0,
     plot_file: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Plot the growth to this PNG or PDF.")
@@ -64,7 +67,7 @@ def control(
     measured = []
     for size in sizes:
         with console.status(f"{size} clients"):
-            measured.append(measure_rounds(size, artifacts.value, limit_seconds, delivery.value))
+            measured.append(measure_rounds(size, artifacts.value, limit_seconds, delivery.value, at_once))
         _show(measured[-1], console)
     report = ControlReport(machine=machine, loads=tuple(measured), growth=fit_growth(measured))
     show_growth(report, console)
@@ -86,7 +89,8 @@ def _show(load: LoadFigures, console: Console) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    title = f"{load.clients} clients, artifacts in {load.artifacts}, {load.delivery} delivery, {load.seconds:.1f} s in all; times in seconds"
+    how = f"{load.delivery} delivery, {load.at_once} at once"
+    title = f"{load.clients} clients, artifacts in {load.artifacts}, {how}, {load.seconds:.1f} s in all; times in seconds"
     rounds = Table(title=title, title_justify="left", box=SIMPLE, padding=0, collapse_padding=True)
     heads = ("accepted", "failed", "opening", "open", "aggregate", "evaluate", "turnover", "updates/s", "in all")
     for head in ("round", *heads):

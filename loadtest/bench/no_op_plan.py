@@ -20,7 +20,11 @@ TINY_NETWORK: Final[dict[str, Any]] = {
 
 
 def no_op_plan(
-    clients: int, rounds: int, deadline_seconds: float = 600.0, delivery: Literal["single", "combined"] = "single"
+    clients: int,
+    rounds: int,
+    deadline_seconds: float = 600.0,
+    delivery: Literal["single", "combined"] = "single",
+    at_once: int = 1,
 ) -> dict[str, Any]:
     """The body of ``POST /runs``: a plan with every client in every cohort, and no gradient step."""
     return {
@@ -29,7 +33,7 @@ def no_op_plan(
         "data": {"dataset": "synthetic", "images_per_identity": 2},
         "split": {"clients": clients, "test": _TEST_IDENTITIES},
         "cohort": {"deadline_seconds": deadline_seconds},
-        "local_training": {"steps": 0},
+        "local_training": {"steps": 0, "vectorised_clients": at_once},
         "delivery": delivery,
         "rounds": rounds,
     }

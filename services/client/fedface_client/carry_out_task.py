@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 
@@ -69,10 +70,28 @@ class _Task:
         in_time = self.workbench.ports.clock.monotonic() < self.began_at + TIME_SLICE_SECONDS
         return bool(self.remaining) and (none_yet or in_time)
 
-    def begin_next(self) -> Attempt | None:
-        """Take the next client out of ``remaining``, and begin its attempt. None if it has nothing to do."""
-        client = self.remaining.popleft()
-        return Attempt.begin(self.workbench, Invitation(self.plan, self.opened_round, client, self.correlation_id))
+    def begin_next(self, at_once: int) -> list[Attempt]:
+        """Take the next clients out of ``remaining``, and begin their attempts: as many as make their updates at once.
+
+        Clients with nothing to do are left out. A client on a later attempt, which may have killed its worker before, begins
+        alone. If an error is raised, the first client is taken out, and the others may be begun again.
+        """
+        invitations = [self._invitation(client) for client in islice(self.remaining, at_once)]
+        if at_once > 1 and not (self.plan.devices.simulated or self.plan.aggregation.is_asynchronous):
+            try:
+                begun, looked_at = Attempt.begin_together(self.workbench, invitations)
+            except Exception:
+                self.remaining.popleft()
+                raise
+            for _ in range(looked_at):
+                self.remaining.popleft()
+            return begun
+        self.remaining.popleft()
+        attempt = Attempt.begin(self.workbench, invitations[0])
+        return [] if attempt is None else [attempt]
+
+    def _invitation(self, client: str) -> Invitation:
+        return Invitation(self.plan, self.opened_round, client, self.correlation_id)
 
     def requeue(self) -> None:
         """Publish tasks for the clients that remain.
@@ -103,9 +122,9 @@ def _deliver_each(task: _Task) -> None:
     try:
         with BackgroundDelivery() as background:
             while task.goes_on():
-                groups = _begin_groups(task, at_once)
-                undelivered = [attempt.invitation.client_id for group in groups for attempt in group]
-                for attempt, update in (made for group in groups for made in make_updates(group, at_once)):
+                group = task.begin_next(at_once)
+                undelivered = [attempt.invitation.client_id for attempt in group]
+                for attempt, update in make_updates(group, at_once):
                     try:
                         background.wait()
                     except Exception:
@@ -123,40 +142,19 @@ def _deliver_each(task: _Task) -> None:
         raise
 
 
-def _begin_groups(task: _Task, at_once: int) -> list[list[Attempt]]:
-    """Begin attempts of the next clients: as many as make their updates at once. Clients with nothing to do are left out.
-
-    A client on a later attempt, which may have killed its worker before, is a group of its own, the last one.
-    """
-    group: list[Attempt] = []
-    for _ in range(min(at_once, len(task.remaining))):
-        try:
-            attempt = task.begin_next()
-        except Exception:
-            task.remaining.extendleft(begun.invitation.client_id for begun in reversed(group))
-            raise
-        if attempt is None:
-            continue
-        if attempt.number > 1 and at_once > 1:
-            return [group, [attempt]]
-        group.append(attempt)
-    return [group]
-
-
 def _deliver_combined(task: _Task) -> None:
     """Have each client train, or some of them at once, and deliver all together, also if one of them fails unexpectedly."""
     at_once = clients_at_once(task.plan, task.opened_round)
     combined = CombinedDelivery(task.workbench)
-    groups: list[list[Attempt]] = []
+    group: list[Attempt] = []
     try:
         while task.goes_on():
-            groups = _begin_groups(task, at_once)
-            for group in groups:
-                combined.train(group)
-            groups = []
+            group = task.begin_next(at_once)
+            combined.train(group)
+            group = []
     except Exception:
         combined.deliver()
         if at_once > 1:  # those of them that have trained have settled now, and have nothing to do when they are asked again
-            task.publish([attempt.invitation.client_id for group in groups for attempt in group], 1)
+            task.publish([attempt.invitation.client_id for attempt in group], 1)
         raise
     combined.deliver()
