@@ -40,9 +40,12 @@ def test_without_a_step_the_network_is_measured_once(monkeypatch: pytest.MonkeyP
     trainer = LocalTrainer(initial_network(plan.model, 0))
     batches: list[int] = []
     real = trainer.network.features_of_pixels
-    monkeypatch.setattr(
-        trainer.network, "features_of_pixels", lambda pixels_NCHW: batches.append(len(pixels_NCHW)) or real(pixels_NCHW)
-    )
+
+    def noted(pixels_NCHW: torch.Tensor) -> torch.Tensor:
+        batches.append(len(pixels_NCHW))
+        return real(pixels_NCHW)
+
+    monkeypatch.setattr(trainer.network, "features_of_pixels", noted)
     images_NCHW = torch.randint(256, (2, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     result = trainer.train(Trainee("client-000000", images_NCHW, torch.eye(4)[0]), TrainingRound(plan, 1))
     assert (result.loss_before == result.loss_after > 0, batches) == (True, [2])
