@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from loadtest.bench.control_rounds import LoadFigures
 
 
+class Delivery(StrEnum):
+    """How clients deliver their updates."""
+
+    SINGLE = "single"
+    COMBINED = "combined"
+
+
 @with_json
 def control(
     clients: Annotated[int, typer.Option(min=1, help="Clients, all of them in every cohort.")] = 10_000,
@@ -25,6 +33,12 @@ def control(
     artifacts: Annotated[
         Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.DIRECTORY,
+    delivery: Annotated[
+        Delivery, typer.Option(help="The plan's delivery: an update of each client, or one of all that a worker trains.")
+    ] = Delivery.SINGLE,
+    at_once: Annotated[
+        int, typer.Option(min=1, max=1000, help="The plan's vectorised_clients: so many clients train at once.")
+    ] = 1,
     limit_seconds: Annotated[float, typer.Option(min=1, help="Give a run up if it takes longer than this.")] = 900.0,
     plot_file: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Plot the growth to this PNG or PDF.")
@@ -53,7 +67,7 @@ def control(
     measured = []
     for size in sizes:
         with console.status(f"{size} clients"):
-            measured.append(measure_rounds(size, artifacts.value, limit_seconds))
+            measured.append(measure_rounds(size, artifacts.value, limit_seconds, delivery.value, at_once))
         _show(measured[-1], console)
     report = ControlReport(machine=machine, loads=tuple(measured), growth=fit_growth(measured))
     show_growth(report, console)
@@ -75,7 +89,8 @@ def _show(load: LoadFigures, console: Console) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    title = f"{load.clients} clients, artifacts in {load.artifacts}, {load.seconds:.1f} s in all; times in seconds"
+    how = f"{load.delivery} delivery, {load.at_once} at once"
+    title = f"{load.clients} clients, artifacts in {load.artifacts}, {how}, {load.seconds:.1f} s in all; times in seconds"
     rounds = Table(title=title, title_justify="left", box=SIMPLE, padding=0, collapse_padding=True)
     heads = ("accepted", "failed", "opening", "open", "aggregate", "evaluate", "turnover", "updates/s", "in all")
     for head in ("round", *heads):

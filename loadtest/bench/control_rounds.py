@@ -71,6 +71,9 @@ class LoadFigures(BaseModel):
 
     clients: int
     artifacts: Literal["directory", "s3"]
+    delivery: Literal["single", "combined"] = "single"
+    at_once: int = 1
+    """How many clients trained at once."""
     seconds: float
     rounds: tuple[RoundFigures, ...]
     api_requests: int
@@ -92,11 +95,18 @@ class LoadFigures(BaseModel):
         return median(figures.seconds for figures in self.rounds[1:])
 
 
-def measure_rounds(clients: int, artifacts: Literal["directory", "s3"], limit_seconds: float) -> LoadFigures:
+def measure_rounds(
+    clients: int,
+    artifacts: Literal["directory", "s3"],
+    limit_seconds: float,
+    delivery: Literal["single", "combined"] = "single",
+    at_once: int = 1,
+) -> LoadFigures:
     """Start a stack, run the plan to its end, and measure it. `RunDidNotCompleteError` after ``limit_seconds``."""
     with tempfile.TemporaryDirectory(prefix="fedface-bench-") as workdir:
         photographs = write_noise_photographs(Path(workdir), clients)
-        plan = make_part(Plan, no_op_plan(clients, ROUNDS, limit_seconds) | _NO_SPREADOUT | photographs)
+        no_op = no_op_plan(clients, ROUNDS, limit_seconds, delivery, at_once)
+        plan = make_part(Plan, no_op | _NO_SPREADOUT | photographs)
         stack = LocalStack(Path(workdir), artifacts=artifacts, photographs=[Path(workdir)])
         with stack, ControlApi(stack.api_url) as api:
             run_id = api.create(plan).id
@@ -113,6 +123,8 @@ def measure_rounds(clients: int, artifacts: Literal["directory", "s3"], limit_se
     return LoadFigures(
         clients=clients,
         artifacts=artifacts,
+        delivery=delivery,
+        at_once=at_once,
         seconds=seconds,
         rounds=_round_figures(rounds, times),
         api_requests=len(latency.seconds),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 _TEST_IDENTITIES = 8
 _HEIGHT = 28
@@ -19,7 +19,13 @@ TINY_NETWORK: Final[dict[str, Any]] = {
 """A plan's part `model`: a network of 2,060 parameters."""
 
 
-def no_op_plan(clients: int, rounds: int, deadline_seconds: float = 600.0) -> dict[str, Any]:
+def no_op_plan(
+    clients: int,
+    rounds: int,
+    deadline_seconds: float = 600.0,
+    delivery: Literal["single", "combined"] = "single",
+    at_once: int = 1,
+) -> dict[str, Any]:
     """The body of ``POST /runs``: a plan with every client in every cohort, and no gradient step."""
     return {
         "name": f"load: {clients} clients",
@@ -27,7 +33,8 @@ def no_op_plan(clients: int, rounds: int, deadline_seconds: float = 600.0) -> di
         "data": {"dataset": "synthetic", "images_per_identity": 2},
         "split": {"clients": clients, "test": _TEST_IDENTITIES},
         "cohort": {"deadline_seconds": deadline_seconds},
-        "local_training": {"steps": 0},
+        "local_training": {"steps": 0, "vectorised_clients": at_once},
+        "delivery": delivery,
         "rounds": rounds,
     }
 

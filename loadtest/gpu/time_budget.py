@@ -15,7 +15,7 @@ class _OutOfTime(BaseException):
 
 
 _AGAIN_SECONDS: Final = 0.01
-_AROUND_A_BLOCK: Final = (__file__, contextlib.__file__)
+AROUND_A_BLOCK: Final = (__file__, contextlib.__file__)
 """Files whose code runs between `TimeBudget.part` and its block."""
 
 
@@ -49,7 +49,7 @@ class TimeBudget:
 
 def _stop(_signal: int, frame: FrameType | None) -> None:
     """Leave the block. On the way into it or out of it nothing can be left: the signal comes again."""
-    if frame is not None and frame.f_code.co_filename in _AROUND_A_BLOCK:
+    if frame is not None and frame.f_code.co_filename in AROUND_A_BLOCK:
         return
     signal.setitimer(signal.ITIMER_REAL, 0)
     raise _OutOfTime

@@ -103,6 +103,7 @@ USES_OF_A_ROUND: list[Callable[[RunLedger, str, int], object]] = [
     lambda ledger, run, number: ledger.accepted(run, number, []),
     lambda ledger, run, number: ledger.tally(run, number),
     lambda ledger, run, number: ledger.begin_attempt(run, number, COHORT[0]),
+    lambda ledger, run, number: ledger.begin_attempts(run, number, COHORT[:2]),
     lambda ledger, run, number: ledger.take_back_attempt(run, number, COHORT[0]),
     lambda ledger, run, number: ledger.record_failure(run, number, "control.sweep", "KeyError"),
     lambda ledger, run, number: ledger.accept(run, number, COHORT[0], update()),
@@ -280,6 +281,20 @@ def test_failed_clients_come_in_client_order(opened: OpenRound) -> None:
     for client in (COHORT[5], COHORT[0], COHORT[3]):
         opened.fail(client)
     assert list(opened.ledger.failed(opened.run.id, 1)) == [COHORT[0], COHORT[3], COHORT[5]]
+
+
+def test_attempts_of_several_clients_are_counted_up_to_one_that_had_an_attempt(opened: OpenRound) -> None:
+    def begin(*clients: str) -> list[int]:
+        return list(opened.ledger.begin_attempts(opened.run.id, 1, clients))
+
+    assert begin(*COHORT[:2]) == [1, 1]
+    assert begin(COHORT[2], COHORT[0], COHORT[3]) == [1]
+    assert begin(COHORT[0], COHORT[3]) == [2]
+    opened.accept(COHORT[3])
+    assert begin(COHORT[3], STRANGER, COHORT[0], COHORT[4]) == [0, 0, 3]
+    opened.ledger.take_back_attempt(opened.run.id, 1, COHORT[1])
+    assert begin(COHORT[3], COHORT[4], COHORT[1], COHORT[5], COHORT[0]) == [0, 1, 1, 1]
+    assert begin(COHORT[3]) == [0]
 
 
 def test_attempts_are_counted_for_each_client_and_are_activity(opened: OpenRound) -> None:

@@ -109,6 +109,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def begin(self, run_id: str, number: int, client: str) -> None:
         self.both(lambda ledger: ledger.begin_attempt(run_id, number, client))
 
+    @rule(run_id=run_ids, number=numbers, some=st.lists(clients, min_size=1, unique=True))
+    def begin_some(self, run_id: str, number: int, some: list[str]) -> None:
+        self.both(lambda ledger: list(ledger.begin_attempts(run_id, number, some)))
+
     @rule(run_id=run_ids, number=numbers, client=clients, update=updates)
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> None:
         self.both(lambda ledger: ledger.accept(run_id, number, client, update))

@@ -71,6 +71,7 @@ class _KillablePort:
         {
             *(
                 "begin_attempt",
+                "begin_attempts",
                 "take_back_attempt",
                 "begin_wait",
                 "accept",

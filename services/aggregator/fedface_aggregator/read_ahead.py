@@ -14,6 +14,8 @@ from typing import Final, Self
 from fedface_core.domain.errors import ArtifactMissingError, UpdateRefusedError
 from fedface_core.domain.update import RefusalReason
 from fedface_core.ports import ArtifactStore
+from fedface_learning.formats.codec import sha256_hex
+from fedface_learning.updates.form import HashedBlocks
 
 BLOCK_BYTES: Final = 8 * 2**20
 BYTES_AHEAD: Final = 4 * BLOCK_BYTES
@@ -31,6 +33,8 @@ class _Read:
     block: bytearray
     size: Future[int] = field(default_factory=Future)
     """The object's size, once the block is read; or why the object is refused, or the error of the store."""
+    sha256: str = ""
+    """The SHA-256 of the object, if it has no other block."""
 
 
 class ReadAhead:
@@ -40,8 +44,9 @@ class ReadAhead:
     ``limit`` bytes, which is found before it is read, or if its real size is another one. At most one object is in memory,
     and besides it `READS_AT_ONCE` blocks and `BYTES_AHEAD` bytes. Their memory is used again.
 
-    A thread calls ``check`` with each key before the object's last block is given, and may refuse it. ``check`` also gets
-    the object's size, and the ``behind`` bytes of the store behind the object if they came with that block, else None.
+    An object of one block is hashed by the thread that reads it, since several threads can hash at once. A thread calls
+    ``check`` with each key before the object's last block is given, and may refuse it. ``check`` also gets the object's
+    size, and the ``behind`` bytes of the store behind the object if they came with that block, else None.
     """
 
     def __init__(
@@ -102,7 +107,11 @@ class ReadAhead:
         self._begin_reads()
         key, accepted_size = next(self._objects)
         self._of_current_object = len(self._starts(accepted_size))
-        return self._blocks(key, accepted_size)
+        blocks = self._blocks(key, accepted_size)
+        if self._of_current_object != 1:
+            return blocks
+        only = self._begun[0]
+        return HashedBlocks(blocks, lambda: only.sha256)
 
     def _blocks(self, key: str, accepted_size: int) -> Iterator[memoryview]:
         self._require_within_limit(key, accepted_size)
@@ -155,4 +164,6 @@ class ReadAhead:
         if size == read.accepted_size and end <= len(read.block):
             behind = bytes(memoryview(read.block)[end : end + self._behind])
             self._check(read.key, size, behind if len(behind) == self._behind else None)
+            if not read.start:
+                read.sha256 = sha256_hex(memoryview(read.block)[:end])
         return size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
@@ -15,7 +15,7 @@ from fedface_client.failed_attempt import count_error, fail, fail_after_last_att
 from fedface_client.invitation import Invitation, is_combined
 from fedface_client.make_update import TrainingInputs, make_update, started_from
 from fedface_client.masked_client import MaskedClient
-from fedface_client.settle import count_attempt, current_round, settle
+from fedface_client.settle import count_attempt, count_attempts, current_round, settle
 from fedface_core.contracts import object_keys
 from fedface_core.domain.declaration import check_declaration, check_masked_declaration
 from fedface_core.domain.devices import RoundTask, Wait
@@ -73,22 +73,45 @@ class Attempt:
         the last case the client is recorded as failed, because it may be what kills the worker. If a simulated device does
         not respond, nothing is recorded: quorum and deadline let the round go on without it, and the sweep asks it again.
         """
-        plan = invitation.plan
         with _counting_errors(workbench.ports, invitation, attempt=None):
-            device = Device.of(invitation.client_id, invitation.opened_round.number, plan, workbench.ports.clock)
+            device = _device(workbench, invitation)
             waits = _waits(workbench.ports, invitation) if device.waits else {}
             # This comes before the attempt is counted: a device that is absent must not use up its attempts. One that has
             # begun to wait has responded.
             if not waits and not device.responds(RoundTask.TRAIN):
                 return None
-            number = count_attempt(workbench.ports, invitation)
-            if number == 0 and waits.get(Wait.DELIVERY, 1) > 0:
-                log.debug("nothing_to_do")
-                return None
-            if number > plan.cohort.attempts:
-                fail_after_last_attempt(workbench.ports, invitation)
-                return None
-            return cls(workbench, invitation, device, number, waits)
+            return cls._begun(workbench, invitation, device, count_attempt(workbench.ports, invitation), waits)
+
+    @classmethod
+    def begin_together(cls, workbench: Workbench, invitations: Sequence[Invitation]) -> tuple[list[Self], int]:
+        """Count an attempt of each of the first of these clients, which train at once, in one trip to the ledger.
+
+        Returns those that have something to do, and for how many clients it was counted or looked at, at least one. Either
+        they are on their first attempt, or there is one. The plan must simulate no devices.
+        """
+        first = invitations[0]
+        with _counting_errors(workbench.ports, first, attempt=None):
+            numbers = count_attempts(workbench.ports, invitations)
+        begun = []
+        for invitation, number in zip(invitations, numbers, strict=False):
+            with _counting_errors(workbench.ports, invitation, attempt=None):
+                attempt = cls._begun(workbench, invitation, _device(workbench, invitation), number, {})
+            if attempt is not None:
+                begun.append(attempt)
+        return begun, len(numbers)
+
+    @classmethod
+    def _begun(
+        cls, workbench: Workbench, invitation: Invitation, device: Device, number: int, waits: Mapping[Wait, float]
+    ) -> Self | None:
+        """The attempt that was counted as ``number``; None if the client has nothing to do, or no attempt is left."""
+        if number == 0 and waits.get(Wait.DELIVERY, 1) > 0:
+            log.debug("nothing_to_do")
+            return None
+        if number > invitation.plan.cohort.attempts:
+            fail_after_last_attempt(workbench.ports, invitation)
+            return None
+        return cls(workbench, invitation, device, number, waits)
 
     @property
     def can_deliver_in_background(self) -> bool:
@@ -269,6 +292,10 @@ def _most_bytes(plan: Plan) -> int:
     size = plan.model.embedding_size
     beside = 0 if plan.secure_aggregation is None else _BYTES_OF_A_NUMBER * (size + 1) ** 2
     return _BYTES_A_PARAMETER * (network_size(plan.model).parameters + size) + beside + _BYTES_BESIDE
+
+
+def _device(workbench: Workbench, invitation: Invitation) -> Device:
+    return Device.of(invitation.client_id, invitation.opened_round.number, invitation.plan, workbench.ports.clock)
 
 
 def _waits(ports: Ports, invitation: Invitation) -> Mapping[Wait, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 import structlog
 
@@ -70,10 +70,33 @@ class _Task:
         in_time = self.workbench.ports.clock.monotonic() < self.began_at + TIME_SLICE_SECONDS
         return bool(self.remaining) and (none_yet or in_time)
 
+    @property
+    def may_begin_together(self) -> bool:
+        """Whether one trip to the ledger may count attempts of several clients: none waits, and all are of one round."""
+        return not (self.plan.devices.simulated or self.plan.aggregation.is_asynchronous)
+
     def begin_next(self) -> Attempt | None:
         """Take the next client out of ``remaining``, and begin its attempt. None if it has nothing to do."""
-        client = self.remaining.popleft()
-        return Attempt.begin(self.workbench, Invitation(self.plan, self.opened_round, client, self.correlation_id))
+        return Attempt.begin(self.workbench, self._invitation(self.remaining.popleft()))
+
+    def begin_together(self, at_once: int) -> list[Attempt]:
+        """Take so many of the next clients out of ``remaining`` at most, and begin their attempts in one trip to the ledger.
+
+        Clients with nothing to do are left out. A client on a later attempt begins alone. If an error is raised, the first
+        client is taken out, and the others may be begun again.
+        """
+        invitations = [self._invitation(client) for client in islice(self.remaining, at_once)]
+        try:
+            begun, looked_at = Attempt.begin_together(self.workbench, invitations)
+        except Exception:
+            self.remaining.popleft()
+            raise
+        for _ in range(looked_at):
+            self.remaining.popleft()
+        return begun
+
+    def _invitation(self, client: str) -> Invitation:
+        return Invitation(self.plan, self.opened_round, client, self.correlation_id)
 
     def requeue(self) -> None:
         """Publish tasks for the clients that remain.
@@ -139,6 +162,8 @@ def _begin_groups(task: _Task, at_once: int) -> list[list[Attempt]]:
 
     A client on a later attempt, which may have killed its worker before, is a group of its own, the last one.
     """
+    if at_once > 1 and task.may_begin_together:
+        return [task.begin_together(at_once)]
     group: list[Attempt] = []
     for _ in range(min(at_once, len(task.remaining))):
         try:

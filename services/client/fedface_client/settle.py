@@ -6,6 +6,7 @@ between the close of one and the opening of the next, its task waits in the brok
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,6 +63,17 @@ def count_attempt(ports: Ports, invitation: Invitation) -> int:
         if phase in (RoundPhase.AGGREGATING, RoundPhase.EVALUATING):
             _wait_for_the_next_round(ports, invitation, number)
     return count
+
+
+def count_attempts(ports: Ports, invitations: Sequence[Invitation]) -> Sequence[int]:
+    """Count one more attempt of each of the first of these clients, in one trip, and return their numbers.
+
+    At least one client is counted, or has nothing to do. A client on a later attempt is counted alone, since it may be what
+    kills the worker. The run must not be asynchronous, whose clients may settle in different rounds.
+    """
+    opened_round = invitations[0].opened_round
+    clients = [invitation.client_id for invitation in invitations]
+    return ports.ledger.begin_attempts(opened_round.run_id, opened_round.number, clients)
 
 
 def current_round(ports: Ports, invitation: Invitation) -> int | None:

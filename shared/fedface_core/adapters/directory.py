@@ -14,10 +14,12 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice, takewhile
 from pathlib import Path
+from typing import Final
 
 from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
 from fedface_core.domain.errors import ArtifactMissingError, UnavailableError
@@ -25,6 +27,8 @@ from fedface_core.ports import StoredObject
 
 # The folder of temporary files. No key can contain '~', so these files are never read or listed.
 _INCOMING = "~incoming"
+
+_PUTS_AT_ONCE: Final = 8
 
 # How often a put tries to name its file, though a delete has just removed the folder, before it gives up.
 _NAMING_ATTEMPTS = 100
@@ -62,9 +66,16 @@ class LocalArtifacts:
         return self._write(self._path(key), data, _link)
 
     def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
-        """Store many objects, key → its parts in order, some at a time if the store is far away."""
-        for key, parts in objects.items():
-            self.put(key, *parts)
+        """Store many objects, key → its parts in order, `_PUTS_AT_ONCE` at a time.
+
+        A put mostly waits for the disk, and the disk flushes what several threads wait for in one go.
+        """
+        for key in objects:
+            check_key(key)
+        with ThreadPoolExecutor(_PUTS_AT_ONCE, "put") as pool:
+            # The first error ends the loop, which cancels the puts that have not begun.
+            for _ in pool.map(lambda key: self.put(key, *objects[key]), objects):
+                pass
 
     def get(self, key: str) -> bytes:
         """The whole object."""

@@ -38,6 +38,8 @@ from fedface_learning.updates.trained import TrainedModels, TrainedUpdate
 
 SCHEMA_VERSION: Final = 2
 """Of a stored partial. Version 1 had sums of models in float64, and no version in its metadata."""
+_SMALL: Final = 2**15
+"""On a CPU, changes with at most so many values are summed together: then the time is that of calls, one for each tensor."""
 LOSS_BITS: Final = 40
 """Losses are summed in units of 2^-40, as whole numbers of any size, so that their sum has no order either."""
 
@@ -151,7 +153,7 @@ class TrainingPartial:
         """Check the updates of clients that trained at once, by client, and add them as `fold` does.
 
         The process that trained them has them in memory, and there are no objects. The plan must allow that they are
-        combined. What was trained on a GPU is summed there.
+        combined. What was trained on a GPU is summed there. Small models are summed together, too.
         """
         together = self._add_together(trained, start)
         for client, update in trained.items():
@@ -167,15 +169,15 @@ class TrainingPartial:
             self.size += update.accepted.size
 
     def _add_together(self, trained: Mapping[str, TrainedUpdate], start: StartingPoint) -> set[str]:
-        """Add the updates that are on a GPU and certainly good; return their clients.
+        """Add the updates that are on a GPU, or many and small, and certainly good; return their clients.
 
         The others, such as those whose norm is near its bound, are left to the checks of single updates.
         """
         models = next(iter(trained.values())).models
-        if models.device.type == CPU:
+        form = start.trained_form
+        if models.device.type == CPU and (len(trained) == 1 or form.averaged_values > _SMALL):
             return set()
         assert all(update.models is models for update in trained.values()), "they have trained at once"
-        form = start.trained_form
         changes = StackedChanges(models.stacked, form.model_by_name)
         norms = changes.norms()
         buffers = TrainedModels({name: models.stacked[name] for name in form.buffer_ranges.names})

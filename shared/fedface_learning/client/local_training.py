@@ -166,7 +166,7 @@ def train_clients(
         renewed_KD = torch.stack(renewed)
         networks.class_embeddings.copy_(renewed_KD.reshape(networks.class_embeddings.shape))
     step_gives_before = _first_step_gives_loss_before(network, training, images)
-    before_K = None if step_gives_before else networks.measure(all_pixels).losses_K
+    at_first = None if step_gives_before else networks.measure(all_pixels)
     network.train(_normalises_by_batch(network, training, images))
     if uses_all_unaugmented(plan.local_training, images):
         step_losses = networks.take_steps(repeat(all_pixels, training.steps), training)
@@ -174,11 +174,12 @@ def train_clients(
         places = images_in_a_step(plan.local_training, images)
         stacked = (networks.stack(of_step, places) for of_step in _batches_of_all(trainees, training))
         step_losses = networks.take_steps(stacked, training)
-    before_K = step_losses[0] if before_K is None else before_K
+    before_K = step_losses[0] if at_first is None else at_first.losses_K
     models = networks.models()
     describes = describes_trained(plan)
     needs_measuring = not training.reports_seen_losses or plan.model.centring or describes
-    measured = networks.measure(all_pixels) if needs_measuring else None
+    # Without a step, the networks and what they give are as at first.
+    measured = (networks.measure(all_pixels) if training.steps else at_first) if needs_measuring else None
     after_K = step_losses[-1] if training.reports_seen_losses or measured is None else measured.losses_K
     none_0D = torch.empty(0, plan.model.embedding_size)
     described = measured.features if describes and measured is not None else [none_0D] * len(trainees)

@@ -90,6 +90,6 @@ def decode_metadata(text: str) -> dict[str, Any]:
     return metadata
 
 
-def sha256_hex(data: bytes) -> str:
+def sha256_hex(data: bytes | memoryview) -> str:
     """The SHA-256 of ``data`` as 64 lower-case hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()

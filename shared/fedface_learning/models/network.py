@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from functools import cached_property
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,10 @@ class EmbeddingNetwork(nn.Module, ABC):
     def has_batch_norm(self) -> bool:
         """Whether the features of an image in training mode depend on its batch: only `nn.BatchNorm2d` does that here."""
         return any(isinstance(module, nn.BatchNorm2d) for module in self.modules())
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the network to training or evaluation mode, unless it is in that mode: torch would visit each layer."""
+        return self if self.training is mode else super().train(mode)
 
     @abstractmethod
     def initialise(self, generator: torch.Generator) -> None:

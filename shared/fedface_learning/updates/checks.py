@@ -27,7 +27,7 @@ from fedface_learning.updates.careful_check import (
     check_tensors,
 )
 from fedface_learning.updates.fast_path import check_fast
-from fedface_learning.updates.form import Blocks, UpdateForm
+from fedface_learning.updates.form import Blocks, HashedBlocks, UpdateForm
 from fedface_learning.updates.norm import (
     NormBounds,
     check_mean_norm,
@@ -103,14 +103,19 @@ def check_mean_embedding(
 
 def read_accepted(blocks: Iterable[memoryview], accepted: AcceptedUpdate) -> Blocks:
     """Read a whole object. `UpdateRefusedError` if its SHA-256 or its size is not the accepted one."""
-    read = []
-    hashed = hashlib.sha256()
-    for block in blocks:
-        hashed.update(block)
-        read.append(block)
-    if hashed.hexdigest() != accepted.sha256:
+    read: list[memoryview] = []
+    if isinstance(blocks, HashedBlocks):
+        read.extend(blocks)
+        sha256 = blocks.sha256()
+    else:
+        hashed = hashlib.sha256()
+        for block in blocks:
+            hashed.update(block)
+            read.append(block)
+        sha256 = hashed.hexdigest()
+    if sha256 != accepted.sha256:
         raise UpdateRefusedError(
-            RefusalReason.CHANGED, f"the object's SHA-256 is {hashed.hexdigest()}, but {accepted.sha256} was accepted"
+            RefusalReason.CHANGED, f"the object's SHA-256 is {sha256}, but {accepted.sha256} was accepted"
         )
     if (size := sum(map(len, read))) != accepted.size:
         raise UpdateRefusedError(RefusalReason.CHANGED, f"the object has {size} bytes, but {accepted.size} were accepted")

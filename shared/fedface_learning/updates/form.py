@@ -69,6 +69,21 @@ class PlacedValues(NamedTuple):
 
 
 Blocks = Sequence[memoryview]
+
+
+class HashedBlocks(Iterator[memoryview]):
+    """The blocks of an object in order, of which who reads them from the store computes the SHA-256, too."""
+
+    def __init__(self, blocks: Iterator[memoryview], sha256: Callable[[], str]) -> None:
+        """``sha256`` gives the object's SHA-256 in hexadecimal digits, once all ``blocks`` were taken."""
+        self._blocks = blocks
+        self.sha256 = sha256
+
+    def __next__(self) -> memoryview:
+        """The next block."""
+        return next(self._blocks)
+
+
 """An object in pieces of equal size, a multiple of 8 bytes; the last may be shorter. The memory must be writable, because
 torch accepts no other."""
 

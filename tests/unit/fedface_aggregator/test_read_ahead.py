@@ -13,8 +13,11 @@ from fedface_aggregator import read_ahead
 from fedface_aggregator.read_ahead import ReadAhead
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.domain.errors import UnavailableError, UpdateRefusedError
-from fedface_core.domain.update import RefusalReason
+from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.ports import ArtifactStore
+from fedface_learning.formats.codec import sha256_hex
+from fedface_learning.updates.checks import read_accepted
+from fedface_learning.updates.form import HashedBlocks
 
 BLOCK = 64
 
@@ -57,6 +60,35 @@ def test_objects_come_whole_and_in_order(store: Watched) -> None:
             assert b"".join(reading.next_object()) == store.get(key)
     blocks = [(f"u/{index}", start) for index in range(8) for start in range(0, 3 * BLOCK - index, BLOCK)]
     assert sorted(store.read) == blocks
+
+
+def test_an_object_of_one_block_is_hashed_by_the_thread_that_reads_it(
+    store: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("u/1", b"short")
+    hashing: list[str] = []
+
+    def noted(data: memoryview) -> str:
+        hashing.append(threading.current_thread().name)
+        return sha256_hex(data)
+
+    monkeypatch.setattr(read_ahead, "sha256_hex", noted)
+    with ReadAhead(store, sized_objects(store)[:3], 3 * BLOCK) as reading:
+        assert len(list(reading.next_object())) == 3
+        short = reading.next_object()
+        assert isinstance(short, HashedBlocks)
+        data = read_accepted(short, AcceptedUpdate(sha256=sha256_hex(b"short"), size=5, images=1))
+        assert b"".join(data) == b"short"
+        list(reading.next_object())
+    assert hashing == ["read-ahead"]
+
+
+def test_a_hash_that_was_not_accepted_refuses_the_object(store: Watched) -> None:
+    store.put("u/1", b"short")
+    accepted = AcceptedUpdate(sha256=sha256_hex(b"other"), size=5, images=1)
+    with ReadAhead(store, [("u/1", 5)], BLOCK) as reading, pytest.raises(UpdateRefusedError, match="but d9298") as refused:
+        read_accepted(reading.next_object(), accepted)
+    assert refused.value.reason == "changed"
 
 
 def test_it_reads_one_object_and_a_few_blocks_ahead_and_no_further(store: Watched) -> None:

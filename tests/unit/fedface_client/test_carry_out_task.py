@@ -188,3 +188,13 @@ def test_a_task_of_an_unknown_run_is_an_error_and_stores_nothing(faces: Path) ->
     with pytest.raises(LookupError, match="there is no run run-00000000dead"):
         services.deliver(EnrolClients(run_id="run-00000000dead", clients=EVERYONE[:1]), "stray")
     assert services.ports.artifacts.keys("") == stored
+
+
+def test_clients_that_train_at_once_begin_in_one_trip_but_none_beside_one_on_a_later_attempt(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces, rounds=1, local_training={"steps": 1, "vectorised_clients": 4}))
+    task = ready_to_train(services)
+    services.ports.ledger.begin_attempt(task.run_id, 1, EVERYONE[2])  # its worker was killed
+    services.effect_log.effects.clear()
+    services.deliver_now(task)
+    effects = [effect.split()[0] for effect in services.effect_log.effects]
+    assert (effects.count("begin_attempts"), effects.count("begin_attempt"), effects.count("accept")) == (3, 0, 4)

@@ -29,6 +29,19 @@ class MemorySettlement(MemoryRuns):
             state.last_activity = self._clock.now()
             return state.attempts[client]
 
+    def begin_attempts(self, run_id: str, number: int, clients: Sequence[str]) -> Sequence[int]:
+        """Count a delivery of the tasks of several clients, up to one that had an attempt before."""
+        counts: list[int] = []
+        with self._lock:
+            attempts = self._state(run_id, number).attempts
+            for client in clients:
+                if any(counts) and attempts[client] > 0:
+                    break
+                counts.append(self.begin_attempt(run_id, number, client))
+                if counts[-1] > 1:
+                    break
+        return counts
+
     def take_back_attempt(self, run_id: str, number: int, client: str) -> None:
         """Count one attempt of the client fewer, since what it needed was away."""
         with self._lock:

@@ -4,7 +4,7 @@
 `connection.py`  connections with bounded waits, pipelines and scripts, and the translation of Redis's errors
 `lookup.py`      runs by their ids, and the errors for missing runs and rounds
 `records.py`     `RunRecords`       (create.lua, save.lua, record_event.lua)
-`settlement.py`  `RoundSettlement`  (begin_attempt.lua, settle.lua, accept_all.lua, record_partial.lua, touch.lua)
+`settlement.py`  `RoundSettlement`  (begin_attempts.lua, settle.lua, accept_all.lua, record_partial.lua, touch.lua)
 `views.py`       `RunViews`
 `ledger.py`      `RunLedger`, which has all three
 """

@@ -33,7 +33,7 @@ No key expires.
     {run}:round:{n}:deposits        hash        kind/client → SHA-256 of what it deposited     record_deposit       delete
     {run}:round:{n}:depositors      hash        kind/shard → how many of it have deposited     record_deposit       delete
     {run}:round:{n}:late            set         unsettled clients whose update came too late   record_late          delete
-    {run}:round:{n}:attempts        hash        client → deliveries of its task                begin_attempt        delete⁵
+    {run}:round:{n}:attempts        hash        client → deliveries of its task                begin_attempt(s)     delete⁵
                                                                                                take_back_attempt
     {run}:round:{n}:waits          hash        client and what for → until when it waits (µs)  begin_wait           delete
     {run}:round:{n}:folded          set         shards whose partial is stored                 record_partial       delete
@@ -41,7 +41,7 @@ No key expires.
 
     ¹ of a run that is being deleted   ² and active_runs, of an ended run   ³ of the round that it opens
     accept is accept and accept_all
-    ⁴ and begin_attempt accept fail record_deposit record_partial touch
+    ⁴ and begin_attempt(s) accept fail record_deposit record_partial touch
     ⁵ and save, of a round that comes to a phase which waits for clients
     ⁶ as three lines: the counts in a row and in total, and the times (µs) of the first one in a row and of the newest one;
       what the reason has in common with others of its kind; the newest reason

@@ -22,14 +22,18 @@ class RedisSettlement(RunLookup):
 
     def begin_attempt(self, run_id: str, number: int, client: str) -> int:
         """Count a delivery of the client's task in this round, and record activity."""
+        return self.begin_attempts(run_id, number, [client])[0]
+
+    def begin_attempts(self, run_id: str, number: int, clients: Sequence[str]) -> Sequence[int]:
+        """Count a delivery of the tasks of several clients, up to one that had an attempt before."""
         keys = round_keys(run_id, number)
-        count: int | None = self._server.run_script(
-            "begin_attempt.lua",
+        counts: Sequence[int] | None = self._server.run_script(
+            "begin_attempts.lua",
             keys=[keys.unsettled, keys.attempts, keys.activity],
-            args=[keys.round, keys.accepted, client, self._given_time()],
+            args=[keys.round, keys.accepted, self._given_time(), *clients],
         )
-        self._require_round(count is not None, run_id, number)
-        return count or 0
+        self._require_round(counts is not None, run_id, number)
+        return counts or []
 
     def take_back_attempt(self, run_id: str, number: int, client: str) -> None:
         """Count one attempt of the client fewer, since what it needed was away."""

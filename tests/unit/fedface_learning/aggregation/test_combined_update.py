@@ -19,7 +19,11 @@ from fedface_learning.client.update import trained_groups
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
-from fedface_learning.updates.form import in_one_block
+from fedface_learning.strategies import Tensors
+from fedface_learning.updates.careful_check import CheckedUpdate
+from fedface_learning.updates.checks import check_in_memory
+from fedface_learning.updates.form import UpdateForm, in_one_block
+from fedface_learning.updates.norm import NormBounds
 from fedface_learning.updates.trained import TrainedModels, TrainedUpdate
 from support.server_rounds import starting_point
 from support.small_networks import small_plan
@@ -127,7 +131,8 @@ def test_an_object_of_which_not_all_clients_were_accepted_is_refused() -> None:
     assert refused.value.reason == "malformed"
 
 
-def test_what_is_summed_where_it_was_trained_is_what_is_folded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["cuda", "cpu"])
+def test_what_is_summed_together_is_what_is_folded_one_by_one(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """To the byte, with a client near its bound, one beyond it, one that is not finite, and one that declares nonsense."""
     near = PLAN.cohort.max_update_norm / sum(t.numel() for t in START_MODEL.values() if t.is_floating_point()) ** 0.5
     changes = [1e-3, near * (1 - 1e-5), 1e6, float("nan"), -2e-3, 1e-4]
@@ -141,10 +146,20 @@ def test_what_is_summed_where_it_was_trained_is_what_is_folded_one_by_one(monkey
         for index, images in enumerate(range(1, 7))
     }
     singly = TrainingPartial()
-    singly.fold_trained(updates, START)
-    monkeypatch.setattr(TrainedModels, "device", property(lambda _: torch.device("cuda")))
+    for client, update in updates.items():
+        singly.fold_trained({client: update}, START)
+    monkeypatch.setattr(TrainedModels, "device", property(lambda _: torch.device(where)))
     together = TrainingPartial()
+    checked_singly = 0
+
+    def noted(tensors: Tensors, form: UpdateForm, bounds: NormBounds) -> CheckedUpdate:
+        nonlocal checked_singly
+        checked_singly += 1
+        return check_in_memory(tensors, form, bounds)
+
+    monkeypatch.setattr("fedface_learning.aggregation.training_partial.check_in_memory", noted)
     together.fold_trained(updates, START)
+    assert checked_singly == 3
     assert b"".join(together.encoded_parts()) == b"".join(singly.encoded_parts())
     assert singly.refused == {client_id(2): "norm_exceeded", client_id(3): "not_finite", client_id(5): "wrong_image_count"}
     assert singly.folded == 3

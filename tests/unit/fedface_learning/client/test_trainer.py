@@ -33,3 +33,19 @@ def test_another_global_model_is_taken_only_if_it_fits() -> None:
     with pytest.raises(InvalidInputError, match="the wrong model does not fit"):
         trainer.start_from({"weight": torch.ones(2)}, "the wrong model")
     assert encode_network(trainer.reset()) == encode_network(other)
+
+
+def test_without_a_step_the_network_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = small_plan(local_training={"steps": 0})
+    trainer = LocalTrainer(initial_network(plan.model, 0))
+    batches: list[int] = []
+    real = trainer.network.features_of_pixels
+
+    def noted(pixels_NCHW: torch.Tensor) -> torch.Tensor:
+        batches.append(len(pixels_NCHW))
+        return real(pixels_NCHW)
+
+    monkeypatch.setattr(trainer.network, "features_of_pixels", noted)
+    images_NCHW = torch.randint(256, (2, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    result = trainer.train(Trainee("client-000000", images_NCHW, torch.eye(4)[0]), TrainingRound(plan, 1))
+    assert (result.loss_before == result.loss_after > 0, batches) == (True, [2])

@@ -74,3 +74,11 @@ def test_weights_drawn_as_torch_does_have_its_range(layer: nn.Conv2d | nn.Linear
 
 def test_a_network_says_what_it_is_fed(network: EmbeddingNetwork) -> None:
     assert (network.pixel_mean, network.pixel_scale) == ((127.5,), 128.0)
+
+
+def test_layers_are_visited_only_if_the_mode_changes(network: EmbeddingNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[bool] = []
+    monkeypatch.setattr(next(network.children()), "train", modes.append)
+    for mode in (True, False, False, True):
+        assert network.train(mode).training is mode
+    assert modes == [False, True]

@@ -36,15 +36,16 @@ def test_a_report_that_can_not_be_written_is_refused_at_once(options: dict[str, 
 def test_the_growth_over_the_sizes_is_reported_and_plotted(
     fedface: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def measure_rounds(clients: int, _artifacts: str, _limit_seconds: float) -> LoadFigures:
-        return load_figures(clients, 0.1 * clients)
+    def measure_rounds(clients: int, _artifacts: str, _limit_seconds: float, delivery: str, at_once: int) -> LoadFigures:
+        return load_figures(clients, 0.1 * clients).model_copy(update={"delivery": delivery, "at_once": at_once})
 
     monkeypatch.setattr("loadtest.bench.control_rounds.measure_rounds", measure_rounds)
     plot_file = tmp_path / "growth.png"
-    status, out, err = fedface("bench", "control", "--growth", "6,3", "--plot", str(plot_file), "--json")
+    what = ("--growth", "6,3", "--delivery", "combined", "--at-once", "2")
+    status, out, err = fedface("bench", "control", *what, "--plot", str(plot_file), "--json")
     assert (status, "updates/s" in err) == (0, True)
     report = ControlReport.model_validate_json(out)
-    assert [load.clients for load in report.loads] == [3, 6]
+    assert [(load.clients, load.delivery, load.at_once) for load in report.loads] == [(3, "combined", 2), (6, "combined", 2)]
     assert report.growth is not None
     assert report.growth.exponent == pytest.approx(1.0)
     assert plot_file.read_bytes().startswith(b"\x89PNG")

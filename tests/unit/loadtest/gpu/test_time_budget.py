@@ -40,7 +40,7 @@ def test_a_signal_on_the_way_into_a_part_is_not_lost_and_breaks_nothing(monkeypa
         return before
 
     # The functions of the budget's file wait in a frame of their own here, so this file counts as one around a block too.
-    monkeypatch.setattr("loadtest.gpu.time_budget._AROUND_A_BLOCK", (*time_budget._AROUND_A_BLOCK, __file__))
+    monkeypatch.setattr("loadtest.gpu.time_budget.AROUND_A_BLOCK", (*time_budget.AROUND_A_BLOCK, __file__))
     monkeypatch.setattr(signal, "setitimer", wait_for_it)
     budget = TimeBudget(0)
     with budget.part("a process that sleeps"):
