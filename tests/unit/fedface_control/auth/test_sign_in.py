@@ -142,7 +142,7 @@ def test_nothing_of_it_shows_a_secret(sign_in: SignIn, keys: CountingKeys) -> No
     token = key_for(keys, "ann", [Role.VIEWER])
     shown = f"{sign_in!r} {sign_in.known[0].__dict__!r} {keys.all()!r}"
     assert FIRST_KEY not in shown
-    assert token.rpartition("_")[2] not in shown
+    assert token.split("_", 2)[2] not in shown
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs", "/v1/sign-in"])
