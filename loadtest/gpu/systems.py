@@ -27,7 +27,7 @@ from loadtest.peers.systems import SYSTEMS
 
 _OURS: Final = SYSTEMS["ours"]
 _PFL: Final = SYSTEMS["pfl-1"]
-_COMBINED: Final = replace(_OURS, name="ours-combined", label="FedFace, combined delivery")
+_COMBINED: Final = SYSTEMS["ours-combined"]
 _LIMIT_SECONDS: Final = 3600.0
 """For a system with all its rounds: more than the time of all measurements, which ends it before."""
 _NOT_INSTALLED: Final = (
@@ -52,8 +52,7 @@ def measure_systems(size: Size, device: DeviceKind, repetitions: int, environmen
         file = folder / "workload.safetensors"
         what = f"a round of {size.clients} clients through queue and store"
         with budget.part(what):
-            workload = enrolled_workload(plan)
-            write_workload(workload, file)
+            write_workload(enrolled_workload(plan), file)
             here = _rounds_here(plan, repetitions)
             singly = measure(_OURS, None, file, repetitions, folder, _LIMIT_SECONDS)
             seconds = Repeated(values=singly.round_seconds)
@@ -63,10 +62,7 @@ def measure_systems(size: Size, device: DeviceKind, repetitions: int, environmen
             return speeds
         what = f"{what}, combined delivery"
         with budget.part(what):
-            together = folder / "combined.safetensors"
-            combined = plan.model_copy(update={"delivery": "combined"})
-            write_workload(replace(workload, plan=combined.model_dump_json()), together)
-            combined_rounds = measure(_COMBINED, None, together, repetitions, folder, _LIMIT_SECONDS)
+            combined_rounds = measure(_COMBINED, None, file, repetitions, folder, _LIMIT_SECONDS)
             check_agreement(combined_rounds.first_model, singly.first_model, _COMBINED.label, _OURS.label)
             seconds = Repeated(values=combined_rounds.round_seconds)
             beside_seconds = Repeated(values=singly.round_seconds)

@@ -24,14 +24,16 @@ CLIENT_WORKERS: Final = 2
 
 
 def run(path: Path, rounds: int, variant: str) -> RunnerResult:
-    """Run the workload's plan; ``variant`` is the artifact store, directory or s3.
+    """Run the workload's plan; ``variant`` is the artifact store, directory or s3, with ``+combined`` for combined delivery.
 
     A round lasts until the next one opens, so it includes aggregation, evaluation and turnover. For the end of the last
     round one more round is opened, and the run is cancelled in it. `RunDidNotCompleteError` if the run ends before.
     """
-    plan = apply_merge_patch(Plan.model_validate_json(read_workload(path).plan), {"rounds": rounds + 1})
+    store, _, delivery = variant.partition("+")
+    changes = {"rounds": rounds + 1} | ({"delivery": delivery} if delivery else {})
+    plan = apply_merge_patch(Plan.model_validate_json(read_workload(path).plan), changes)
     on_gpu = plan.compute.device == "cuda"
-    artifacts = cast("Literal['directory', 's3']", variant)
+    artifacts = cast("Literal['directory', 's3']", store)
     with (
         tempfile.TemporaryDirectory(prefix="fedface-peers-") as workdir,
         LocalStack(Path(workdir), client_workers=CLIENT_WORKERS, artifacts=artifacts, gpu=on_gpu) as stack,

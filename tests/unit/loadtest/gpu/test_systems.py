@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedface_core.domain.plan import Plan
 from loadtest.bare.workload import read_workload
 from loadtest.gpu import systems
 from loadtest.gpu.goals import BESIDE_PFL, STORE_ROUND
@@ -26,7 +25,6 @@ class Started:
 
     def __init__(self, difference: float = 0.0) -> None:
         self.systems: list[System] = []
-        self.deliveries: list[str] = []
         self._difference = difference
 
     def __call__(
@@ -34,7 +32,6 @@ class Started:
     ) -> Repetition:
         read = read_workload(workload)
         assert len(read.images_CNCHW) == Size.tiny().clients
-        self.deliveries.append(Plan.model_validate_json(read.plan).delivery)
         model = {"weight": torch.full((2,), self._difference * len(self.systems))}
         self.systems.append(system)
         return Repetition(1.0, 1.0, (2.0,) * rounds, 1.0, model, "2")
@@ -52,7 +49,7 @@ def test_rounds_through_the_store_and_of_pfl_research_are_compared(monkeypatch: 
     assert (combined.beside, combined.beside_seconds) == ("single delivery", singly.seconds)
     assert beside_pfl.beside == "pfl-research 0.6.0, 1 process"
     assert [system.runner for system in started.systems] == ["stack", "stack", "pfl_research"]
-    assert started.deliveries == ["single", "combined", "single"]
+    assert [system.variant for system in started.systems[:2]] == ["directory", "directory+combined"]
     assert started.systems[2].variables == {"PFL_PYTORCH_DEVICE": "cpu"}
     assert not budget.left_out
 
