@@ -15,7 +15,14 @@ def test_limit_and_ours_do_equal_work_and_are_compared(tmp_path: Path) -> None:
     markdown_file = tmp_path / "peers.md"
     plot_file = tmp_path / "peers.png"
     command = [sys.executable, "-m", "fedface_cli.main", "bench", "peers", "--size", "tiny"]
-    systems = ["--systems", "bare-loop,bare-loop-channels-last,ours-in-process,ours-combined", "--repetitions", "1", "--rounds", "2"]
+    systems = [
+        "--systems",
+        "bare-loop,bare-loop-channels-last,ours-in-process,ours-combined",
+        "--repetitions",
+        "1",
+        "--rounds",
+        "2",
+    ]
     files = ["--json", "--markdown", str(markdown_file), "--plot", str(plot_file)]
     ended = subprocess.run([*command, *systems, *files], capture_output=True, text=True, check=False, timeout=280)
     assert ended.returncode == 0, ended.stdout + ended.stderr
