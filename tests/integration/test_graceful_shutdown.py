@@ -6,6 +6,7 @@ Then this one message comes again, which costs nothing: a client whose update is
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan.devices import LONGEST_WAIT_SECONDS
+from fedface_core.runtime.exit_message import CONFIGURATION
 from fedface_stack.children import Children
 from support.servers import wait_for
 from support.task_queue import TaskQueue, Worker
@@ -92,3 +94,24 @@ def test_the_current_client_of_a_task_finishes_and_the_others_go_back(queue: Tas
     queue.work(1, **dict.fromkeys((SHORT, LONG, *OTHERS), BRIEF))
     queue.await_lines(*(f"{client} finished" for client in (LONG, *OTHERS)))
     assert queue.done().count(f"{SHORT} started") <= 1 + again
+
+
+@pytest.mark.long
+def test_a_worker_whose_metrics_nobody_could_read_ends_and_says_why(
+    queue: TaskQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        host, port = taken.getsockname()
+        monkeypatch.setenv("FEDFACE_METRICS_HOST", host)
+        monkeypatch.setenv("FEDFACE_METRICS_PORT", str(port))
+        worker = queue.work(1, **{SHORT: BRIEF})
+        wait_for("the worker's end", ended(worker))
+    assert worker.returncode == CONFIGURATION
+    told = f"FEDFACE_METRICS_HOST, FEDFACE_METRICS_PORT: cannot listen at {host}:{port}: Address already in use"
+    assert queue.log()[-1] == f"client: {told}"
+    queue.publish((SHORT,))
+    monkeypatch.setenv("FEDFACE_METRICS_PORT", "0")
+    queue.work(1, **{SHORT: BRIEF})
+    queue.await_lines(f"{SHORT} finished")

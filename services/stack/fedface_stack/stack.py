@@ -32,7 +32,7 @@ from fedface_core.signing.make_keys import make_keys, signing_key_file, trusted_
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, ProcessSpec, prometheus, responds_ok, seaweedfs, valkey
 from fedface_stack.folder_lock import folder_locked
-from fedface_stack.local_ports import check_port_is_free, free_ports
+from fedface_stack.local_ports import check_port_is_free, ports_until_the_end
 from fedface_stack.log_files import LogRotation, last_lines, start_anew
 
 SERVICES = {
@@ -58,7 +58,7 @@ JOBS = {"api": "control", "control": "sweep", "client": "client", "aggregator": 
 SIGNS_AS = {"api": CONTROL}
 """The process whose messages are signed with the key of another name. The API is a part of control."""
 CLIENT_NICENESS = 5
-_START_SECONDS = 600.0  # for a process that hangs, also on a busy machine; a process that ends is noticed at once
+_START_SECONDS = 240.0  # for a process that hangs, also on a busy machine; a process that ends is noticed at once
 GRACE_SECONDS = 10.0  # for a worker to finish its present task or put it back into the queue
 END_SECONDS = 10.0  # for a worker to end after that, on a busy machine
 _SERVER_GRACE_SECONDS = 20.0  # SeaweedFS needs 15
@@ -193,7 +193,7 @@ class LocalStack:
     def wait_until_ready(self, names: Sequence[str], on_waiting: Callable[[Sequence[str]], None] | None = None) -> None:
         """Return when all processes ``names`` are ready; call ``on_waiting`` meanwhile with those that are not.
 
-        `StackError` if one of them ends, or is not ready after ten minutes.
+        `StackError` if one of them ends, or is not ready after four minutes.
         """
         waiting = list(names)
         deadline = time.monotonic() + _START_SECONDS
@@ -205,10 +205,8 @@ class LocalStack:
                 if self.processes[name].poll() is not None:
                     raise self._ended_error(name)
             if waiting and time.monotonic() > deadline:
-                name = waiting[0]
-                raise StackError(
-                    f"{name} is not ready after {_START_SECONDS:.0f} s; the end of its log:\n{self.log_tail(name)}"
-                )
+                ends = "\n".join(f"the end of the log of {name}:\n{self.log_tail(name)}" for name in waiting)
+                raise StackError(f"not ready after {_START_SECONDS:.0f} s: {', '.join(waiting)}\n{ends}")
             time.sleep(0.1)
 
     def log_tail(self, name: str, lines: int = 20) -> str:
@@ -229,7 +227,7 @@ class LocalStack:
 
     def _process_specs(self) -> tuple[list[ProcessSpec], list[ProcessSpec]]:
         """Draw ports and secrets, and describe the servers and the services with them."""
-        ports = free_ports(15)  # as many as all options together take
+        ports = self._resources.enter_context(ports_until_the_end(15))  # as many as all options together take
         api_port = self._api_port or ports.pop()
         check_port_is_free(api_port, "--api-port")
         self.api_url = f"http://{HOST}:{api_port}"

@@ -17,6 +17,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import structlog
 
+from fedface_core.domain.errors import InvalidInputError
+
 log = structlog.get_logger(__name__)
 
 MOST_SCRAPES: Final = 16
@@ -34,7 +36,7 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
     """Serves ``app`` at this host and port; by TLS if it has a certificate and its key.
 
     A connection above ``most`` is closed, and so is one that is older than ``seconds``, whatever it is at: TLS handshake,
-    request or answer.
+    request or answer. `InvalidInputError` if nothing can listen there, for example because another process does.
     """
 
     daemon_threads = True
@@ -50,8 +52,12 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         most: int = MOST_SCRAPES,
         seconds: float = SCRAPE_SECONDS,
     ) -> None:
-        self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        super().__init__((host, port), _SilentHandler)
+        try:
+            self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            super().__init__((host, port), _SilentHandler)
+        except OSError as error:
+            where = f"FEDFACE_METRICS_HOST, FEDFACE_METRICS_PORT: cannot listen at {host}:{port}"
+            raise InvalidInputError(f"{where}: {error.strerror}") from error
         self.set_app(app)
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+WhenReady = Callable[[threading.Event], None]
+"""What is called when the worker takes tasks, with the event that is set when it is asked to end."""
+
 
 def run_worker(
     service: str,
@@ -46,7 +49,7 @@ def run_worker(
     tasks_module: str,
     *,
     in_each_process: Callable[[], None] | None = None,
-    once_ready: Callable[[threading.Event], None] | None = None,
+    once_ready: WhenReady | None = None,
     beat: bool = False,
     device: DeviceKind = CPU,
     torch: str | None = None,
@@ -75,7 +78,6 @@ def run_worker(
     _remove_old_metrics(directory)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     app, collectors = import_module(tasks_module).create(settings)
-    _serve_metrics_when_ready(settings, directory, collectors)
     _interrupt_tasks_after(settings.grace_seconds)
     if settings.traces_url is not None:
         worker_process_init.connect(lambda **_: start_traces(settings, service), weak=False)
@@ -86,7 +88,10 @@ def run_worker(
         _refuse_evicting_server(app)
         queue = device_queue(service, device)
         presence = WorkerPresence(name=_name(service), device=device, processes=settings.concurrency, torch=torch, gpu=gpu)
-        _run(app, queue, presence, once_ready=once_ready, beat=beat)
+        when_ready = [_metrics(settings, directory, collectors), _at_the_broker(app, queue, presence)]
+        if once_ready is not None:
+            when_ready.append(once_ready)
+        _run(app, queue, presence.name, when_ready, beat=beat)
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
@@ -106,14 +111,7 @@ def _name(service: str) -> str:
     return f"{service}@{socket.gethostname()[:200]}-{os.getpid()}"
 
 
-def _run(
-    app: Celery,
-    queue: str,
-    presence: WorkerPresence,
-    *,
-    once_ready: Callable[[threading.Event], None] | None,
-    beat: bool,
-) -> None:
+def _run(app: Celery, queue: str, name: str, when_ready: Sequence[WhenReady], *, beat: bool) -> None:
     # The plain scheduler keeps its times in memory. The default one needs a file, which an interval does not.
     scheduler = ["--beat", "--scheduler", "celery.beat:Scheduler"] if beat else []
     # Nobody reads what workers tell each other. To send it, Celery's loop would wait, without a word, for a broker that
@@ -121,25 +119,45 @@ def _run(
     silent = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     asked = threading.Event()
     worker_shutting_down.connect(lambda **_: asked.set(), weak=False)
-    _at_the_broker(app, queue, presence, asked)
-    if once_ready is not None:
-        worker_ready.connect(lambda **_: once_ready(asked), weak=False)
-    app.worker_main(["--quiet", "worker", "--queues", queue, "--hostname", presence.name, *silent, *scheduler])
+    failed = _call_when_ready(when_ready, asked)
+    app.worker_main(["--quiet", "worker", "--queues", queue, "--hostname", name, *silent, *scheduler])
+    if failed:
+        raise failed[0]
     if not asked.is_set():  # Celery has logged why; whoever supervises this process has to see that it failed
         sys.exit(f"{queue}: the worker ended though nobody asked it to; its log says why")
 
 
-def _at_the_broker(app: Celery, queue: str, presence: WorkerPresence, stopped: threading.Event) -> None:
-    """While the worker is ready, move messages that are due into its queue, and say that it is there, each in a thread."""
+def _call_when_ready(when_ready: Sequence[WhenReady], asked: threading.Event) -> Sequence[Exception]:
+    """Call all of ``when_ready`` once the worker is ready. If one fails, end the worker; its error is in the result.
+
+    Celery only logs what a receiver of its signals raises. The worker would live on without its metrics, for example, and
+    never count as ready.
+    """
+    failed: list[Exception] = []
 
     def start(**_: object) -> None:
+        try:
+            for call in when_ready:
+                call(asked)
+        except Exception as error:  # whatever it is, the worker cannot do its work; `_run` raises it
+            failed.append(error)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    worker_ready.connect(start, weak=False)
+    return failed
+
+
+def _at_the_broker(app: Celery, queue: str, presence: WorkerPresence) -> WhenReady:
+    """While the worker is ready, move messages that are due into its queue, and say that it is there, each in a thread."""
+
+    def start(stopped: threading.Event) -> None:
         client = redis.Redis.from_url(app.conf.broker_url, socket_timeout=5, socket_connect_timeout=5)
         threading.Thread(target=keep_moving, args=(client, queue, stopped), daemon=True, name="delayed messages").start()
         threading.Thread(
             target=keep_saying, args=(client, queue, presence, stopped), daemon=True, name="presence of the worker"
         ).start()
 
-    worker_ready.connect(start, weak=False)
+    return start
 
 
 def _interrupt_tasks_after(grace_seconds: float) -> None:
@@ -173,7 +191,8 @@ def _remove_old_metrics(directory: Path) -> None:
         raise InvalidInputError(f"FEDFACE_METRICS_DIRECTORY: {file_problem(error) or error}") from error
 
 
-def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collectors: Sequence[Any]) -> None:
+def _metrics(settings: WorkerSettings, directory: Path, collectors: Sequence[Any]) -> WhenReady:
+    """Serve the metrics of all processes of this worker."""
     from prometheus_client import CollectorRegistry, make_wsgi_app
     from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -190,7 +209,7 @@ def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collect
     for collector in collectors:
         registry.register(PromptCollector(collector))
 
-    def start(**_: object) -> None:
+    def start(_: threading.Event) -> None:
         server = MetricsServer(
             settings.metrics_host,
             settings.metrics_port,
@@ -206,5 +225,5 @@ def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collect
     def forget(pid: int | None = None, **_: object) -> None:
         mark_process_dead(pid or os.getpid(), glob.escape(str(directory)))  # type: ignore[no-untyped-call]
 
-    worker_ready.connect(start, weak=False)
     worker_process_shutdown.connect(forget, weak=False)
+    return start
