@@ -98,31 +98,35 @@ def test_one_recording_trains_every_group_of_every_round_as_if_there_were_none(
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
-def test_a_trainer_keeps_few_recordings_and_makes_another_for_another_computation(
-    tiny_plan: PlanOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def recording(tiny_plan: PlanOf, monkeypatch: pytest.MonkeyPatch) -> tuple[LocalTrainer, TrainingRound]:
+    """A trainer that records its steps, as for a GPU, and the round in which three clients train at once."""
     monkeypatch.setattr(vectorised_training, "CUDA", "cpu")
     plan = tiny_plan(local_training={"steps": 1, "vectorised_clients": 3})
-    trainer = LocalTrainer(initial_network(plan.model, 0))
-    size = plan.model.embedding_size
+    return LocalTrainer(initial_network(plan.model, 0)), TrainingRound(plan, 1)
+
+
+def test_a_trainer_keeps_few_recordings_and_makes_another_for_another_computation(
+    recording: tuple[LocalTrainer, TrainingRound],
+) -> None:
+    trainer, training = recording
+    size = training.plan.model.embedding_size
     kept = []
     for images in (2, 3, 4, 2, 5, 6, 2):
         group = [
             Trainee(each.client, each.images_NCHW[:1].repeat(images, 1, 1, 1), each.class_embedding_D, place=each.place)
             for each in trainees_of(1, size)
         ]
-        train_vectorised(trainer, group, TrainingRound(plan, 1))
+        train_vectorised(trainer, group, training)
         kept.append(len(trainer.recorded_steps))
     assert kept == [1, 2, 3, 3, 4, 4, 4]
 
 
 def test_a_recording_that_lacks_memory_is_made_again_when_the_others_and_its_first_attempt_are_gone(
-    tiny_plan: PlanOf, monkeypatch: pytest.MonkeyPatch
+    recording: tuple[LocalTrainer, TrainingRound], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectorised_training, "CUDA", "cpu")
-    plan = tiny_plan(local_training={"steps": 1, "vectorised_clients": 3})
-    trainer = LocalTrainer(initial_network(plan.model, 0))
-    group = trainees_of(1, plan.model.embedding_size)
+    trainer, training = recording
+    group = trainees_of(1, training.plan.model.embedding_size)
     attempts: list[weakref.ref[Any]] = []
     memory = iter(["enough", "short", "enough", "short"])
 
@@ -137,7 +141,7 @@ def test_a_recording_that_lacks_memory_is_made_again_when_the_others_and_its_fir
 
     def train(images: int) -> None:
         alike = [replace(each, images_NCHW=each.images_NCHW[:1].repeat(images, 1, 1, 1)) for each in group]
-        train_vectorised(trainer, alike, TrainingRound(plan, 1))
+        train_vectorised(trainer, alike, training)
 
     train(2)
     train(3)
