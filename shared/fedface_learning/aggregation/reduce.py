@@ -13,7 +13,7 @@ from fedface_learning.aggregation.partial import AveragedRound
 from fedface_learning.aggregation.reduced_round import ReducedRound, reduced_round
 from fedface_learning.aggregation.server_state import join_states
 from fedface_learning.models.trial import try_out
-from fedface_learning.models.weights import encode_network, network_tensors
+from fedface_learning.models.weights import encode_network
 from fedface_learning.strategies import ServerRound, strategy_of
 
 _LOWER_RATES = "lower the learning rates of local_training, aggregation.optimiser and the strategy"
@@ -33,7 +33,7 @@ def reduce_partials(partials: Iterable[Partial], before: ServerRound) -> Reduced
     averaged = total.average(before)
     _require_finite_average(averaged)
     result = strategy_of(before.plan).finish(averaged.server_round)
-    require_finite(network_tensors(before.network), f"the strategy {before.plan.strategy.name}", _LOWER_RATES)
+    require_finite(before.network.state_dict(), f"the strategy {before.plan.strategy.name}", _LOWER_RATES)
     try_out(before.network)
     return reduced_round(
         encode_network(before.network),
@@ -58,7 +58,7 @@ def _require_finite_average(averaged: AveragedRound) -> None:
         "the loss after training": averaged.loss_after,
     }
     step = f"averaging, with the server optimiser {before.plan.aggregation.optimiser.name}"
-    require_finite({**network_tensors(before.network), **averaged.moments, **figures}, step, _LOWER_RATES)
+    require_finite({**before.network.state_dict(), **averaged.moments, **figures}, step, _LOWER_RATES)
 
 
 def _merge(partials: Iterable[Partial], kind: RoundKind) -> Partial:

@@ -24,9 +24,9 @@ from fedface_learning.aggregation.partial import AveragedRound, StartingPoint
 from fedface_learning.aggregation.partial_sums import add_sums, is_of_sums, read_sums
 from fedface_learning.aggregation.server_state import STRATEGY, select_state
 from fedface_learning.aggregation.stacked_changes import StackedChanges
+from fedface_learning.device import on_host
 from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
-from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.strategies import NOTHING, ServerRound, Tensors, strategy_of
 from fedface_learning.updates.careful_check import CheckedUpdate
@@ -256,7 +256,7 @@ class TrainingPartial:
         assert plan.only_sums or len(before.class_embeddings_CD), "a training round starts from class embeddings"
         self._require_no_more_than_invited(plan)
         own_weight = 0
-        old = network_tensors(network)
+        old = on_host(network.state_dict())  # not made contiguous: that would copy most of a large model
         server_round = replace(before, uploaded=self.uploaded, state=select_state(before.state, STRATEGY), sums=self.sums)
         if take_part := strategy_of(plan).take_part:
             old = {name: tensor.clone() for name, tensor in old.items()}
