@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Final
 
+from torch.amp import autocast_mode
+from torch.autograd import grad_mode
+from torch.utils import _contextlib, _device  # noqa: PLC2701 - for the names of their files
+
 
 class _OutOfTime(BaseException):
     """The time of all measurements is over."""
@@ -17,6 +21,8 @@ class _OutOfTime(BaseException):
 _AGAIN_SECONDS: Final = 0.01
 AROUND_A_BLOCK: Final = (__file__, contextlib.__file__)
 """Files whose code runs between `TimeBudget.part` and its block."""
+_OF_MODES: Final = tuple(module.__file__ for module in (grad_mode, autocast_mode, _device, _contextlib))
+"""Files of torch that set a mode of the thread before a block, and set it back after it. Broken off, they would leave it."""
 
 
 class TimeBudget:
@@ -48,8 +54,8 @@ class TimeBudget:
 
 
 def _stop(_signal: int, frame: FrameType | None) -> None:
-    """Leave the block. On the way into it or out of it nothing can be left: the signal comes again."""
-    if frame is not None and frame.f_code.co_filename in AROUND_A_BLOCK:
+    """Leave the block. On the way into or out of it or a mode of torch's nothing can be left: the signal comes again."""
+    if frame is not None and frame.f_code.co_filename in (*AROUND_A_BLOCK, *_OF_MODES):
         return
     signal.setitimer(signal.ITIMER_REAL, 0)
     raise _OutOfTime

@@ -50,7 +50,7 @@ _ALL: Final = (
         variables={"GLOO_SOCKET_IFNAME": "lo", **_ON_CPU},
     ),
     System("ours", "FedFace, 2 client workers, directory store", "stack", "directory"),
-    System("ours-combined", "FedFace, likewise, combined delivery", "stack", "directory+combined"),
+    System("ours-combined", "FedFace, 2 client workers, directory store, combined delivery", "stack", "directory+combined"),
     System("ours-s3", "FedFace, 2 client workers, S3 store", "stack", "s3"),
     System("ours-in-process", "FedFace, 1 process", "in_process"),
 )

@@ -295,6 +295,9 @@ def test_attempts_of_several_clients_are_counted_up_to_one_that_had_an_attempt(o
     opened.ledger.take_back_attempt(opened.run.id, 1, COHORT[1])
     assert begin(COHORT[3], COHORT[4], COHORT[1], COHORT[5], COHORT[0]) == [0, 1, 1, 1]
     assert begin(COHORT[3]) == [0]
+    opened.ledger.take_back_attempt(opened.run.id, 1, COHORT[5])
+    opened.accept(COHORT[0])  # it had attempts, and may not start any more
+    assert begin(COHORT[5], COHORT[0], COHORT[6]) == [1, 0, 1]
 
 
 def test_attempts_are_counted_for_each_client_and_are_activity(opened: OpenRound) -> None:

@@ -29,11 +29,8 @@ def run(path: Path, rounds: int, variant: str) -> RunnerResult:
     A round lasts until the next one opens, so it includes aggregation, evaluation and turnover. For the end of the last
     round one more round is opened, and the run is cancelled in it. `RunDidNotCompleteError` if the run ends before.
     """
-    store, _, delivery = variant.partition("+")
-    changes = {"rounds": rounds + 1} | ({"delivery": delivery} if delivery else {})
-    plan = apply_merge_patch(Plan.model_validate_json(read_workload(path).plan), changes)
+    plan, artifacts = plan_of(variant, Plan.model_validate_json(read_workload(path).plan), rounds)
     on_gpu = plan.compute.device == "cuda"
-    artifacts = cast("Literal['directory', 's3']", store)
     with (
         tempfile.TemporaryDirectory(prefix="fedface-peers-") as workdir,
         LocalStack(Path(workdir), client_workers=CLIENT_WORKERS, artifacts=artifacts, gpu=on_gpu) as stack,
@@ -48,6 +45,13 @@ def run(path: Path, rounds: int, variant: str) -> RunnerResult:
         if artifacts == "s3":
             stack.kill("s3")  # nobody reads its files any more, and shutting down takes it 15 s
     return RunnerResult(tuple(view.opened_at.timestamp() for view in opened), first_model)
+
+
+def plan_of(variant: str, workload: Plan, rounds: int) -> tuple[Plan, Literal["directory", "s3"]]:
+    """The plan with one round more than ``rounds``, and the artifact store, of a variant as `run` takes it."""
+    store, _, delivery = variant.partition("+")
+    changes = {"rounds": rounds + 1} | ({"delivery": delivery} if delivery else {})
+    return apply_merge_patch(workload, changes), cast("Literal['directory', 's3']", store)
 
 
 def _training_rounds(stack: LocalStack, api: ControlApi, run_id: str, wanted: int) -> list[RoundView]:

@@ -72,8 +72,13 @@ class _Task:
 
     @property
     def may_begin_together(self) -> bool:
-        """Whether one trip to the ledger may count attempts of several clients: none waits, and all are of one round."""
-        return not (self.plan.devices.simulated or self.plan.aggregation.is_asynchronous)
+        """Whether one trip to the ledger may count attempts of several clients.
+
+        So it is if none waits, if all are of one round, and if each has a further attempt: a trip whose answer is lost is
+        made again, and counts again.
+        """
+        alone = self.plan.devices.simulated or self.plan.aggregation.is_asynchronous or self.plan.cohort.attempts == 1
+        return not alone
 
     def begin_next(self) -> Attempt | None:
         """Take the next client out of ``remaining``, and begin its attempt. None if it has nothing to do."""

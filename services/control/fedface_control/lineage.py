@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from fedface_control.readable_rounds import readable_rounds
 from fedface_control.upkeep.claims import is_uploaded
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import ModelCard, ModelList, ModelVersion
@@ -20,6 +19,7 @@ from fedface_core.domain.network_size import network_size
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports, RunLedger
+from fedface_core.runtime.readable_rounds import readable_rounds
 
 RUNS_LOOKED_AT: Final = 100
 """How many runs one page looks at. Runs that have not started have no models, and there may be thousands of them."""

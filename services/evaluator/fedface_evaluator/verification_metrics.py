@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from fedface_core.domain.errors import UnavailableError
+from fedface_core.domain.errors import NotFoundError, UnavailableError
 from fedface_core.domain.round import latest_scores
 from fedface_core.ports import RunViews
 from fedface_core.runtime.metrics import NEWEST_RUNS
+from fedface_core.runtime.readable_rounds import readable_rounds
 
 
 class VerificationMetrics(Collector):
@@ -20,7 +21,10 @@ class VerificationMetrics(Collector):
         self._ledger = ledger
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The present gauges. None while the ledger does not answer; control's metrics show that it is away."""
+        """The present gauges, by the rounds that can be read.
+
+        None while the ledger does not answer; control's metrics show that it is away.
+        """
         label_names = ["run", "protocol"]
         tar = GaugeMetricFamily("fedface_verification_tar", "TAR at a false accept rate.", labels=[*label_names, "far"])
         auc = GaugeMetricFamily("fedface_verification_auc", "Area under the ROC curve.", labels=label_names)
@@ -31,7 +35,11 @@ class VerificationMetrics(Collector):
         number = GaugeMetricFamily("fedface_verification_round", "The round whose model was scored.", labels=label_names)
         try:
             for run in self._ledger.runs(NEWEST_RUNS):
-                latest = latest_scores([glance.round for glance in self._ledger.round_summaries(run.id)])
+                try:
+                    rounds, _ = readable_rounds(self._ledger, run)
+                except NotFoundError:  # it was deleted meanwhile
+                    continue
+                latest = latest_scores([glance.round for glance in rounds])
                 if latest is None:
                     continue
                 scored_round, scores = latest

@@ -14,7 +14,6 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice, takewhile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
+from fedface_core.adapters.put_at_once import put_at_once
 from fedface_core.domain.errors import ArtifactMissingError, UnavailableError
 from fedface_core.ports import StoredObject
 
@@ -70,12 +70,7 @@ class LocalArtifacts:
 
         A put mostly waits for the disk, and the disk flushes what several threads wait for in one go.
         """
-        for key in objects:
-            check_key(key)
-        with ThreadPoolExecutor(_PUTS_AT_ONCE, "put") as pool:
-            # The first error ends the loop, which cancels the puts that have not begun.
-            for _ in pool.map(lambda key: self.put(key, *objects[key]), objects):
-                pass
+        put_at_once(self.put, objects, _PUTS_AT_ONCE)
 
     def get(self, key: str) -> bytes:
         """The whole object."""

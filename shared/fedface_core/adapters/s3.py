@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -22,6 +21,7 @@ from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, ResponseError, SSLError
 
 from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
+from fedface_core.adapters.put_at_once import put_at_once
 from fedface_core.domain.certificate_problems import certificate_problem
 from fedface_core.domain.credentials import mask_url
 from fedface_core.domain.errors import ArtifactMissingError, FedFaceError, InvalidInputError, UnavailableError
@@ -118,12 +118,7 @@ class S3Artifacts:
 
     def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
         """Store many objects, `PUTS_AT_ONCE` at a time: each is a request of its own, which mostly waits for the server."""
-        for key in objects:
-            check_key(key)
-        with ThreadPoolExecutor(PUTS_AT_ONCE, "put") as pool:
-            # The first error ends the loop, which cancels the puts that have not begun.
-            for _ in pool.map(lambda key: self.put(key, *objects[key]), objects):
-                pass
+        put_at_once(self.put, objects, PUTS_AT_ONCE)
 
     def get(self, key: str) -> bytes:
         """The whole object."""

@@ -165,10 +165,10 @@ class RoundSettlement(Protocol):
     def begin_attempts(self, run_id: str, number: int, clients: Sequence[str]) -> Sequence[int]:
         """Count a delivery of the tasks of several clients, in one atomic step; return the counts, as `begin_attempt` does.
 
-        They are those of the first clients, in order, and of one at least: the step ends before a client of which an attempt
-        was counted before, unless no client before it may start, and after such a client. It may be what kills its worker,
-        and would take the attempts of others with it. There is at least one client. `NotFoundError` if there is no such run,
-        or the round was never opened.
+        They are those of the first clients, in order, and of one at least: the step ends before a client that may start and
+        of which an attempt was counted before, unless no client before it may start, and after such a client. It may be what
+        kills its worker, and would take the attempts of others with it. There is at least one client. `NotFoundError` if
+        there is no such run, or the round was never opened.
         """
 
     def take_back_attempt(self, run_id: str, number: int, client: str) -> None:

@@ -22,7 +22,7 @@ from celery.signals import setup_logging, worker_process_init, worker_process_sh
 
 from fedface_core.contracts.tasks import device_queue
 from fedface_core.domain.device_kinds import CPU, DeviceKind
-from fedface_core.domain.errors import EvictingLedgerError, InvalidInputError
+from fedface_core.domain.errors import EvictingLedgerError, FedFaceError, InvalidInputError
 from fedface_core.files.file_problem import file_problem
 from fedface_core.files.whole_file import make_folder
 from fedface_core.ports.publisher import WorkerPresence
@@ -63,10 +63,11 @@ def run_worker(
     ``tasks_module`` has a function ``create(settings) -> (Celery, collectors)``: the app with its tasks, and Prometheus
     collectors that this worker exports besides its own counters. The module is imported here, after the environment variable
     for shared metrics is set, since prometheus_client reads that only once, when it is imported. `InvalidInputError` if the
-    directory of the metrics cannot be used.
+    directory of the metrics cannot be used, or nothing can listen at their host and port.
 
     ``in_each_process`` is called at the start of each worker process. ``once_ready`` is called when the worker takes tasks,
-    with an event that is set when it is asked to end; what it has to do until then it does in threads. ``beat``: the worker
+    with an event that is set when it is asked to end; what it has to do until then it does in threads. If it raises, the
+    worker ends with this error. ``beat``: the worker
     also runs periodic tasks. ``torch`` and ``gpu``: what the worker says of itself in the broker, beside its device.
     """
     require_traces(settings)
@@ -220,7 +221,10 @@ def _metrics(settings: WorkerSettings, directory: Path, collectors: Sequence[Any
         threading.Thread(target=server.serve_forever, daemon=True, name="metrics").start()
         log.info("worker_ready", metrics_port=server.server_port, pid=os.getpid())
         for collector in collectors:  # a first look, so that what they log is logged though nobody scrapes
-            deque(collector.collect(), maxlen=0)
+            try:
+                deque(collector.collect(), maxlen=0)
+            except FedFaceError as error:  # a scrape will fail, and show it; the worker can work
+                log.warning("metrics_not_collected", reason=str(error))
 
     def forget(pid: int | None = None, **_: object) -> None:
         mark_process_dead(pid or os.getpid(), glob.escape(str(directory)))  # type: ignore[no-untyped-call]

@@ -69,6 +69,8 @@ class PlacedValues(NamedTuple):
 
 
 Blocks = Sequence[memoryview]
+"""An object in pieces of equal size, a multiple of 8 bytes; the last may be shorter. The memory must be writable, because
+torch accepts no other."""
 
 
 class HashedBlocks(Iterator[memoryview]):
@@ -82,10 +84,6 @@ class HashedBlocks(Iterator[memoryview]):
     def __next__(self) -> memoryview:
         """The next block."""
         return next(self._blocks)
-
-
-"""An object in pieces of equal size, a multiple of 8 bytes; the last may be shorter. The memory must be writable, because
-torch accepts no other."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from tenacity import wait_none
 from fedface_cli import api_client
 from fedface_cli.api_client import ControlApi
 from fedface_control.api.routes import rounds as rounds_route
-from fedface_control.readable_rounds import readable_rounds
 from fedface_core.contracts.http import MODEL_SHA256_HEADER
 from fedface_core.domain.errors import UnavailableError, WrongPhaseError
 from fedface_core.domain.plan import Plan
 from fedface_core.ports import RoundSummary
+from fedface_core.runtime.readable_rounds import readable_rounds
 from support.api_answers import RUN, client_of, detail
 from support.api_by_hand import ByHand
 

@@ -190,6 +190,16 @@ def test_a_task_of_an_unknown_run_is_an_error_and_stores_nothing(faces: Path) ->
     assert services.ports.artifacts.keys("") == stored
 
 
+def test_clients_with_a_single_attempt_begin_one_by_one(faces: Path) -> None:
+    training = {"steps": 1, "vectorised_clients": 4}
+    services = InProcess(tiny_plan(faces, rounds=1, cohort={"attempts": 1}, local_training=training))
+    task = ready_to_train(services)
+    services.effect_log.effects.clear()
+    services.deliver_now(task)
+    effects = [effect.split()[0] for effect in services.effect_log.effects]
+    assert (effects.count("begin_attempts"), effects.count("begin_attempt"), effects.count("accept")) == (0, 4, 4)
+
+
 def test_clients_that_train_at_once_begin_in_one_trip_but_none_beside_one_on_a_later_attempt(faces: Path) -> None:
     services = InProcess(tiny_plan(faces, rounds=1, local_training={"steps": 1, "vectorised_clients": 4}))
     task = ready_to_train(services)

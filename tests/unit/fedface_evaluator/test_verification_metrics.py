@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from prometheus_client import CollectorRegistry
 
-from fedface_core.domain.errors import UnavailableError
+from fedface_core.domain.errors import DamagedObjectError, NotFoundError, UnavailableError
+from fedface_core.ports import RoundSummary
 from fedface_core.runtime.metrics import NEWEST_RUNS
 from fedface_evaluator.verification_metrics import VerificationMetrics
 from fedface_learning.simulation.simulate import simulate
@@ -47,3 +50,28 @@ def test_without_a_ledger_there_are_no_gauges(faces: Path) -> None:
     registry = CollectorRegistry()
     registry.register(VerificationMetrics(Down()))  # type: ignore[arg-type]
     assert list(registry.collect()) == []
+
+
+def test_a_run_that_is_deleted_or_has_an_unreadable_round_hides_no_other(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = InProcess(tiny_plan(faces, rounds=1))
+    ended = services.run()
+    services.clock.advance(1)
+    deleted = services.start()
+    unreadable = services.start()
+    ledger = services.ports.ledger
+    summaries = ledger.round_summaries
+
+    def some(run_id: str, *page: int | None) -> Sequence[RoundSummary]:
+        if run_id == deleted:
+            raise NotFoundError(run_id)
+        if run_id == unreadable:
+            raise DamagedObjectError("a round of another version")
+        return summaries(run_id, *page)
+
+    monkeypatch.setattr(ledger, "round_summaries", some)
+    registry = CollectorRegistry()
+    registry.register(VerificationMetrics(ledger))
+    of = {"run": ended.id, "protocol": "pairs"}
+    assert registry.get_sample_value("fedface_verification_round", of) == 1

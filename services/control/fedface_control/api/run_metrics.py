@@ -14,7 +14,6 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from fedface_control.api.routes.health import check_dependency, dependencies
-from fedface_control.readable_rounds import readable_rounds
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.round import RoundPhase, RoundState
@@ -23,6 +22,7 @@ from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import NEWEST_RUNS
 from fedface_core.runtime.prompt_answers import PROMPT_SECONDS, PromptAnswers
+from fedface_core.runtime.readable_rounds import readable_rounds
 
 
 class RunMetrics(Collector):

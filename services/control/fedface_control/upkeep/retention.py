@@ -10,7 +10,6 @@ from contextlib import suppress
 
 import structlog
 
-from fedface_control.readable_rounds import readable_rounds
 from fedface_control.upkeep.claims import claim_for_earlier_runs, is_claimed
 from fedface_control.upkeep.named_artifacts import NamedArtifacts, aggregations
 from fedface_core.contracts import object_keys
@@ -18,6 +17,7 @@ from fedface_core.domain.errors import DamagedObjectError, NotFoundError, StaleV
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import Run
 from fedface_core.ports import ArtifactStore, Ports
+from fedface_core.runtime.readable_rounds import readable_rounds
 
 log = structlog.get_logger(__name__)
 

@@ -27,10 +27,10 @@ from fedface_learning.simulation.fused_rounds import require_fusable
 RESULT_SCHEMA: Final = 2
 
 Point = tuple[tuple[str, Any], ...]
+"""A point of the grid: a field and its value on each axis."""
 
 _NAME: Final = "name"
-"""The field that names a choice which has parameters of its own."""
-"""A point of the grid: a field and its value on each axis."""
+"""The field that names a choice which has parameters of its own; at the root of a plan, the plan's name."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,6 @@ def _set_field(tree: Tree, field: str, value: Any, where: str) -> None:
         tree = tree.setdefault(name, {})
         if not isinstance(tree, dict):
             raise InvalidInputError(f"{where}: {field} sets a field of {name}, which is set to {tree!r} as a whole")
-    if last == _NAME and tree.get(_NAME, value) != value:
+    if tables and last == _NAME and tree.get(_NAME, value) != value:
         tree.clear()
     tree[last] = copy.deepcopy(value)  # a later field may change a table: no other job may share it

@@ -33,9 +33,9 @@ class MemorySettlement(MemoryRuns):
         """Count a delivery of the tasks of several clients, up to one that had an attempt before."""
         counts: list[int] = []
         with self._lock:
-            attempts = self._state(run_id, number).attempts
+            state = self._state(run_id, number)
             for client in clients:
-                if any(counts) and attempts[client] > 0:
+                if any(counts) and state.attempts[client] > 0 and state.may_begin(client):
                     break
                 counts.append(self.begin_attempt(run_id, number, client))
                 if counts[-1] > 1:

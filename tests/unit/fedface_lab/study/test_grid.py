@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.aggregation import AdaptivePlan, SgdPlan
 from fedface_lab.study.grid import Job, expand
 from fedface_lab.study.study_file import read_study
@@ -112,6 +113,15 @@ def test_an_arm_that_names_another_choice_has_none_of_the_formers_parameters(tmp
     optimisers = {job.arm: job.plan.aggregation.optimiser for job in jobs_of(write_study(tmp_path, study, sgd))}
     assert optimisers["long"] == AdaptivePlan(name="adam", epsilon=0.01)
     assert optimisers["fedface"] == SgdPlan(name="sgd", weight_decay=2e-3)
+
+
+def test_an_arm_that_names_its_plan_otherwise_keeps_all_else(tmp_path: Path) -> None:
+    plans = ("[plan]", '[plan]\nname = "all"')
+    of_arm = {
+        job.arm: job.plan for job in jobs_of(write_study(tmp_path, plans, ("[arms.long]", '[arms.long]\nname = "one"')))
+    }
+    assert (of_arm["long"].name, of_arm["fedface"].name) == ("one", "all")
+    assert of_arm["long"].data == of_arm["fedface"].data != Plan().data
 
 
 def test_a_table_on_an_axis_is_each_jobs_own(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from loadtest.gpu import time_budget
 from loadtest.gpu.time_budget import TimeBudget
@@ -46,6 +47,15 @@ def test_a_signal_on_the_way_into_a_part_is_not_lost_and_breaks_nothing(monkeypa
     with budget.part("a process that sleeps"):
         subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"], check=True)
     assert budget.left_out == ["a process that sleeps, for want of time"]
+
+
+def test_a_part_that_is_left_leaves_none_of_torchs_modes_behind() -> None:
+    for _ in range(20):
+        with TimeBudget(0).part("a mode for no time at all, over and over"):
+            while True:
+                with torch.no_grad():
+                    pass
+        assert torch.is_grad_enabled()
 
 
 def test_a_part_that_ends_in_time_leaves_no_timer() -> None:

@@ -12,11 +12,11 @@ from fedface_control.api.routes.runs import UNKNOWN_RUN, WRONG_PHASE, KeyHeader,
 from fedface_control.api.views import round_view, run_detail
 from fedface_control.auth.roles import Role, requires
 from fedface_control.operate import round as operate_round
-from fedface_control.readable_rounds import readable_rounds
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundList, RoundView, RunDetail
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.results import VerificationReport
+from fedface_core.runtime.readable_rounds import readable_rounds
 from fedface_core.signing.life import working_for
 
 MOST_NUMBER = 1_000_000
