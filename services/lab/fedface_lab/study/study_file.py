@@ -65,6 +65,9 @@ class Study(_StudyPart):
     without_clients: str | None = Field(
         default=None, description="The arm that learns from no client; what is recovered is also told net of its gain."
     )
+    compared: dict[str, str] = Field(
+        default_factory=dict, description="Arm → the arm beside which it is told what it gives in the end, seed by seed."
+    )
 
     @field_validator("grid", mode="before")
     @classmethod
@@ -95,6 +98,16 @@ class Study(_StudyPart):
         unknown = [arm for arm in self.fused if arm not in self.arms]
         if unknown:
             raise ValueError(f"fused names {', '.join(map(repr, unknown))}, but the arms are {', '.join(self.arms)}")
+        return self
+
+    @model_validator(mode="after")
+    def _compared_arms_are_arms(self) -> Self:
+        for arm, other in self.compared.items():
+            unknown = [name for name in (arm, other) if name not in self.arms]
+            if unknown:
+                raise ValueError(f"compared names {unknown[0]!r}, but the arms are {', '.join(self.arms)}")
+            if arm == other:
+                raise ValueError(f"compared has {arm!r} beside itself; name another arm")
         return self
 
     @model_validator(mode="after")

@@ -47,6 +47,11 @@ class Group:
         before, after = _common_seeds(self.by_seed(metric, 0), self.by_seed(metric, number))
         return paired_gain(before, after, lower_is_better=metric in LOWER_IS_BETTER)
 
+    def difference(self, metric: str, other: Group) -> Gain | None:
+        """The metric after the last round of ``other`` (as *before*) and of this group; None if no seed resolves both."""
+        theirs, own = _common_seeds(other.by_seed(metric, -1), self.by_seed(metric, -1))
+        return paired_gain(theirs, own, lower_is_better=metric in LOWER_IS_BETTER)
+
     def mean_upload(self) -> tuple[float, float] | None:
         """The mean number of uploaded bytes of an update and of a training round; None if nothing was uploaded."""
         trained = [
@@ -99,6 +104,10 @@ class StudyResults:
     def without_clients(self, group: Group) -> Group | None:
         """The arm without clients at the point of ``group``; None if there is none, or if it is the arm of ``group``."""
         return self._beside(group, self.study.without_clients)
+
+    def compared(self, group: Group) -> Group | None:
+        """The group beside which the study tells what ``group`` gives in the end; None if it names none."""
+        return self._beside(group, self.study.compared.get(group.arm))
 
     def _beside(self, group: Group, arm: str | None) -> Group | None:
         if arm in (None, group.arm):

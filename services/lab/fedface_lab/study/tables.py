@@ -62,10 +62,14 @@ def summary_markdown(results: StudyResults) -> str:
         lines.append(
             f"*Fused rounds*: each round of {fused} was computed as one batch, which equals its clients' but for rounding."
         )
+    if study.compared:
+        lines.append("*Difference*: an arm's *after* minus that of the arm beside it, on the same seed.")
     if study.without_clients:
         lines.append(f"*Net*: the same from {study.without_clients}'s *after* on, instead of *before*.")
     for metric in results.metrics:
         lines += ["", f"## {metric_title(metric)}", "", *_metric_table(results, metric)]
+        if study.compared:
+            lines += ["", *_comparison_table(results, metric)]
     return "\n".join(lines) + "\n"
 
 
@@ -83,6 +87,20 @@ def _metric_table(results: StudyResults, metric: str) -> Iterator[str]:
         shares = (_recovered_share(results, group, metric), _net_share(results, group, metric))
         cells += ["–" if share is None else f"{100 * share:.1f} %".replace("-", "−") for share in shares[: len(upper)]]
         yield f"| {' | '.join([*names, *cells, *_upload_cells(group)])} |"
+
+
+def _comparison_table(results: StudyResults, metric: str) -> Iterator[str]:
+    axes = list(results.study.grid)
+    heads = ["arm", "beside", *axes, "difference", "interval", "seeds"]
+    yield f"| {' | '.join(heads)} |"
+    yield "|" + "---|" * (2 + len(axes)) + "---:|" * 3
+    for group in results.groups_with_results:
+        other = results.compared(group)
+        if other is None:
+            continue
+        difference = group.difference(metric, other)
+        cells = ["–"] * 3 if difference is None else _gain_cells(difference)[2:]
+        yield f"| {' | '.join([group.arm, other.arm, *(str(value) for _, value in group.point), *cells])} |"
 
 
 def _gain_cells(gain: Gain) -> list[str]:
@@ -112,6 +130,8 @@ def _summary_line(results: StudyResults, group: Group) -> dict[str, Any]:
         columns = _gain_columns(group.gain(metric)) | {"recovered": _recovered_share(results, group, metric)}
         if results.study.without_clients:
             columns["recovered net"] = _net_share(results, group, metric)
+        if results.study.compared:
+            columns |= _difference_columns(results, group, metric)
         line |= {f"{metric} {name}": value for name, value in columns.items()}
     of_update, of_round = group.mean_upload() or (None, None)
     return line | {"bytes an update": of_update, "bytes a round": of_round}
@@ -126,6 +146,19 @@ def _gain_columns(gain: Gain | None) -> dict[str, float | None]:
     low, high = gain.interval if gain and gain.interval else (None, None)
     columns |= {"gain low": low, "gain high": high}
     return columns | {"seeds": gain.seeds if gain else None, "seeds better": gain.better if gain else None}
+
+
+def _difference_columns(results: StudyResults, group: Group, metric: str) -> dict[str, float | None]:
+    """What the group gives beside the one that it is compared with; all are None if there is none."""
+    other = results.compared(group)
+    columns = _gain_columns(group.difference(metric, other) if other else None)
+    names = {
+        "gain": "difference",
+        "gain error": "difference error",
+        "gain low": "difference low",
+        "gain high": "difference high",
+    }
+    return {new: columns[old] for old, new in names.items()} | {"seeds better than beside": columns["seeds better"]}
 
 
 def _recovered_share(results: StudyResults, group: Group, metric: str) -> float | None:

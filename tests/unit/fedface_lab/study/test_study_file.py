@@ -34,6 +34,14 @@ WRONG: list[tuple[tuple[str, str], str]] = [
         "without_clients needs an upper_bound, which is another arm",
     ),
     (
+        ('upper_bound = "long"', 'compared = {fedface = "fedavg"}'),
+        "compared names 'fedavg', but the arms are fedface, no",
+    ),
+    (
+        ('upper_bound = "long"', 'compared = {long = "long"}'),
+        "compared has 'long' beside itself",
+    ),
+    (
         ('upper_bound = "long"', 'scored_part = "clients"'),
         "scored_part: Input should be 'test' or 'validation'",
     ),

@@ -121,3 +121,30 @@ def test_recovery_is_also_told_net_of_what_is_learnt_without_clients(finished: F
     assert "*Net*: the same from no spreadout's *after* on" in text
     heads = {line.count("|") for line in text.splitlines() if line.startswith("|")}
     assert len(heads) == 1, "every line has every column"
+
+
+def test_an_arm_is_told_beside_another_one_seed_by_seed(finished: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    folder = ResultFolder(tmp_path / "out")
+    upper = 'upper_bound = "long"\n'
+    compared = f'{upper}compared = {{fedface = "no spreadout"}}\n'
+    folder.study().write_text(finished.file.read_text().replace(upper, compared))
+    results = load_results(folder)
+    write_tables(results, folder)
+    text = (folder.root / "summary.md").read_text()
+    assert "*Difference*: an arm's *after* minus" in text
+    assert text.count("| fedface | no spreadout |") == 4 * 2, "a line for each metric and point"
+    for line in summary_lines(results):
+        of_arm = {
+            group.arm: group for group in results.groups if dict(group.point)["split.clients"] == line["split.clients"]
+        }
+        own, other = (of_arm[arm].by_seed("eer", -1) for arm in ("fedface", "no spreadout"))
+        differences = np.array([own[seed] - other[seed] for seed in own])
+        if line["arm"] != "fedface":
+            assert line["eer difference"] is None
+            continue
+        assert line["eer difference"] == pytest.approx(differences.mean())
+        half = 12.7062047 * differences.std(ddof=1) / np.sqrt(2)
+        assert line["eer difference low"] == pytest.approx(differences.mean() - half)
+        assert line["eer difference high"] == pytest.approx(differences.mean() + half)
+        assert line["eer seeds better than beside"] == (differences < 0).sum()
