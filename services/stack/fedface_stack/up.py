@@ -29,7 +29,7 @@ def up(
     workdir: Annotated[
         Path, typer.Option(help="Folder of state and logs; a stack that is started there again continues its runs.")
     ] = Path("fedface-stack"),
-    clients_workers: Annotated[
+    client_workers: Annotated[
         int | None, typer.Option(min=1, help="Number of client worker processes.", show_default="one a core")
     ] = None,
     api_port: Annotated[int, typer.Option(min=0, max=65535, help="The API's port; 0 takes a free one.")] = 8000,
@@ -71,7 +71,7 @@ def up(
     console = talk_console()
     stack = LocalStack(
         workdir,
-        client_workers=clients_workers,
+        client_workers=client_workers,
         api_port=api_port,
         console_port=console_port,
         artifacts=artifacts.value,
@@ -115,6 +115,7 @@ def start_with_status(stack: LocalStack, console: Console) -> None:
 def addresses(stack: LocalStack) -> dict[str, Any]:
     """Where a started stack is, as ``--json`` prints it."""
     return {
+        "console_url": stack.console_url,
         "api_url": stack.api_url,
         "docs_url": f"{stack.api_url}/docs",
         "prometheus_url": stack.prometheus_url,

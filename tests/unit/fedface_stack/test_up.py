@@ -58,6 +58,7 @@ def test_in_json_the_addresses_are_one_document_as_soon_as_it_is_up(
     code, out, err = fedface("up", "--workdir", str(tmp_path), "--json")
     assert (code, "client ended with status 1" in err, "stopped" in err) == (0, True, True)
     assert json.loads(out) == {
+        "console_url": None,
         "api_url": "http://127.0.0.1:8000",
         "docs_url": "http://127.0.0.1:8000/docs",
         "prometheus_url": None,
