@@ -81,8 +81,12 @@ class ReadAhead:
 
     def __enter__(self) -> Self:
         """Start the threads, which begin to read."""
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError:  # there is no room for one more
+            self.__exit__()  # those that were started would wait for ever, and keep the blocks
+            raise
         self._begin_reads()
         return self
 

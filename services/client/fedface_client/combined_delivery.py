@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import structlog
 
@@ -36,6 +37,8 @@ class _Group:
     """That of its first client."""
     partial: TrainingPartial = field(default_factory=TrainingPartial)
     declared: dict[str, AcceptedUpdate] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    """Those of its clients."""
 
 
 class CombinedDelivery:
@@ -57,30 +60,42 @@ class CombinedDelivery:
         if alone:
             self.deliver()
         for group in train_to_combine(attempts):
-            self._add([(attempt.invitation, trained) for attempt, trained in group])
+            self._add(group)
             del group  # its memory, before the next group takes as much
         if alone:
             self.deliver()
 
-    def _add(self, trained: Sequence[tuple[Invitation, TrainedUpdate]]) -> None:
+    def _add(self, trained: Sequence[tuple[Attempt, TrainedUpdate]]) -> None:
         of_shards: dict[int, dict[str, TrainedUpdate]] = {}
-        for invitation, update in trained:
+        for attempt, update in trained:
+            invitation = attempt.invitation
             if self._start is None:
                 self._start = _starting_point(self._workbench, invitation)
                 self._shard_of = invitation.opened_round.shard_of_each()
             client = invitation.client_id
             group = self._groups.setdefault(self._shard_of[client], _Group(invitation))
             group.declared[client] = update.accepted
+            group.attempts.append(attempt)
             of_shards.setdefault(self._shard_of[client], {})[client] = update
         for shard, updates in of_shards.items():
             assert self._start is not None, "there is an invitation"
             self._groups[shard].partial.fold_trained(updates, self._start)
 
     def deliver(self) -> None:
-        """Put the sum of each shard's clients, have the acceptance of all of them recorded, and publish what is complete."""
+        """Put the sum of each shard's clients, have the acceptance of all of them recorded, and publish what is complete.
+
+        An unexpected error is counted for each client that is not delivered then, and raised.
+        """
         while self._groups:
-            _, group = self._groups.popitem()
-            self._deliver(group)
+            shard = next(reversed(self._groups))
+            try:
+                self._deliver(self._groups[shard])
+            except Exception as error:
+                for attempt in chain.from_iterable(group.attempts for group in self._groups.values()):
+                    attempt.count_error(error)
+                self._groups.clear()
+                raise
+            del self._groups[shard]
 
     def _deliver(self, group: _Group) -> None:
         ports = self._workbench.ports

@@ -80,6 +80,7 @@ def make_deposits(workbench: Workbench, command: ClientsOfRound, correlation_id:
                     error.add_note(f"at work for {client}")
                     if isinstance(error, OUTLIVED):
                         raise
+                    log.warning("deposit_failed", reason=reason_of_client(error, invitation.plan))
                     errors.append(error)
     if errors:
         raise errors[0]

@@ -6,10 +6,11 @@ What it is told is read from the store, and checked. What it must not answer twi
 from __future__ import annotations
 
 from bisect import bisect_left
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
+
+import structlog
 
 from fedface_client.make_update import started_from
 from fedface_client.stored_journal import StoredJournal
@@ -37,6 +38,8 @@ from fedface_learning.masking import add_masks
 from fedface_learning.updates.masked_update import encode_masked
 from fedface_worker.masked_shards import read_accepted_set, read_model, read_roster
 from fedface_worker.workbench import Workbench
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,10 @@ class MaskedClient:
         found = {}
         for client, sha256 in recorded.items():
             key = object_keys.signature(run_id, number, client)
-            with suppress(ArtifactMissingError, DamagedObjectError):  # those of the others may be enough
+            try:
                 found[client] = read_model(ports.artifacts, key, SetSignature, sha256).signature
+            except (ArtifactMissingError, DamagedObjectError) as error:  # those of the others may be enough
+                log.warning("signature_refused", signer=client, reason=str(error))
         return found
 
 

@@ -22,6 +22,8 @@ class LogRotation:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.problem: str | None = None
+        """Why the logs could not be kept short at the last look; None if they could."""
         self._folder = folder
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="log-rotation", daemon=True)
@@ -34,8 +36,12 @@ class LogRotation:
 
     def _watch(self) -> None:
         while not self._closed.wait(PERIOD_SECONDS):
-            for log in self._folder.glob("*.log"):
-                rotate_if_long(log, MOST_LOG_BYTES)
+            try:
+                for log in self._folder.glob("*.log"):
+                    rotate_if_long(log, MOST_LOG_BYTES)
+                self.problem = None
+            except OSError as error:  # the next look tries again
+                self.problem = f"the logs in {self._folder} cannot be kept short: {error.strerror}"
 
 
 def rotate_if_long(log: Path, most_bytes: int) -> None:

@@ -121,6 +121,7 @@ class LocalStack:
         self._extra_environment = (roots if photographs else {}) | dict(environment or {})
         self._specs: dict[str, ProcessSpec] = {}
         self._children: Children
+        self._log_rotation: LogRotation
         self._resources = ExitStack()
 
     def start(self, on_waiting: Callable[[Sequence[str]], None] | None = None) -> None:
@@ -137,7 +138,7 @@ class LocalStack:
         try:
             make_folder(self.logs)
             make_keys(self.workdir / "keys")
-            self._resources.enter_context(closing(LogRotation(self.logs)))
+            self._log_rotation = self._resources.enter_context(closing(LogRotation(self.logs)))
             self._children = self._resources.enter_context(closing(Children()))
             servers, services = self._process_specs()
             self._start_together(servers, on_waiting)  # the services connect to the servers when they start
@@ -167,6 +168,10 @@ class LocalStack:
         """Raise `StackError` if a process has ended by itself."""
         for name in self.ended():
             raise self._ended_error(name)
+
+    def log_problem(self) -> str | None:
+        """Why the logs of the running stack cannot be kept short; None if they can."""
+        return self._log_rotation.problem
 
     def kill(self, name: str) -> None:
         """Kill one process and its worker processes (SIGKILL), as a crash would."""

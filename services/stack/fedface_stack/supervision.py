@@ -18,11 +18,15 @@ class Supervision:
     """Starts the ended processes of one stack again, and says so."""
 
     def __init__(self, stack: LocalStack, say: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
-        """``say`` gets a line for each process that is started again. ``now`` is a clock in seconds."""
+        """``say`` gets a line for each process that is started again, and when logs begin to grow without bound.
+
+        ``now`` is a clock in seconds.
+        """
         self._stack = stack
         self._say = say
         self._now = now
         self._restarts: dict[str, deque[float]] = {}
+        self._log_problem: str | None = None
 
     def look(self) -> None:
         """Start again what has ended since the last call, without waiting until it is ready.
@@ -37,3 +41,7 @@ class Supervision:
             status = self._stack.processes[name].returncode
             self._say(f"{name} ended with status {status} and is started again; its log: {self._stack.logs / f'{name}.log'}")
             self._stack.begin_restart(name)
+        problem = self._stack.log_problem()
+        if problem is not None and problem != self._log_problem:
+            self._say(problem)
+        self._log_problem = problem

@@ -146,6 +146,10 @@ def register_handler(
                 outcome = TaskOutcome.INTERRUPTED
                 log.warning("task_interrupted")
                 raise
+            except MemoryError as error:
+                log.exception("task_failed")
+                # For an error of this type Celery ends the whole worker, with the tasks of its other processes.
+                raise RuntimeError(f"{type(error).__name__}: {error}") from error
             except Exception:
                 log.exception("task_failed")
                 raise

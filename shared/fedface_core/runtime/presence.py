@@ -43,12 +43,19 @@ def say(client: redis.Redis, queue: str, worker: WorkerPresence) -> None:
 
 
 def keep_saying(client: redis.Redis, queue: str, worker: WorkerPresence, stopped: threading.Event) -> None:
-    """Say it every few seconds until ``stopped`` is set, and then take it back. A broker that is away is tried again."""
+    """Say it every few seconds until ``stopped`` is set, and then take it back.
+
+    A broker that is away, or refuses it, is tried again; that is logged when it begins.
+    """
+    failing = False
     while True:
         try:
             say(client, queue, worker)
+            failing = False
         except RedisError as error:
-            log.debug("presence_not_said", queue=queue, reason=str(error))
+            if not failing:
+                log.warning("presence_not_said", queue=queue, reason=str(error))
+            failing = True
         if stopped.wait(SAY_SECONDS):
             break
     try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 import structlog
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
+from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
 
 from fedface_core.contracts.tasks import device_queue
 from fedface_core.domain.device_kinds import CPU, DeviceKind
@@ -33,14 +33,12 @@ from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.presence import keep_saying
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_core.runtime.traces import end_traces, require_traces, start_traces
+from fedface_core.runtime.worker_end import WhenReady, WorkerEnd
 
 if TYPE_CHECKING:
     from celery import Celery
 
 log = structlog.get_logger(__name__)
-
-WhenReady = Callable[[threading.Event], None]
-"""What is called when the worker takes tasks, with the event that is set when it is asked to end."""
 
 
 def run_worker(
@@ -66,9 +64,9 @@ def run_worker(
     directory of the metrics cannot be used, or nothing can listen at their host and port.
 
     ``in_each_process`` is called at the start of each worker process. ``once_ready`` is called when the worker takes tasks,
-    with an event that is set when it is asked to end; what it has to do until then it does in threads. If it raises, the
-    worker ends with this error. ``beat``: the worker
-    also runs periodic tasks. ``torch`` and ``gpu``: what the worker says of itself in the broker, beside its device.
+    with an event that is set when it is asked to end; what it has to do until then it does in threads. ``beat``: the worker
+    also runs periodic tasks. If one of these raises, or the process of the periodic tasks ends, the worker ends with the
+    error. ``torch`` and ``gpu``: what the worker says of itself in the broker, beside its device.
     """
     require_traces(settings)
     configure_logging(settings, service, with_trace_ids=settings.traces_url is not None)
@@ -80,11 +78,16 @@ def run_worker(
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     app, collectors = import_module(tasks_module).create(settings)
     _interrupt_tasks_after(settings.grace_seconds)
+    end = WorkerEnd()
+
+    def prepare() -> None:
+        start_traces(settings, service)  # after the process was forked
+        if in_each_process is not None:
+            in_each_process()
+
+    end.prepare_each_process(prepare)
     if settings.traces_url is not None:
-        worker_process_init.connect(lambda **_: start_traces(settings, service), weak=False)
         worker_process_shutdown.connect(lambda **_: end_traces(), weak=False)
-    if in_each_process is not None:
-        worker_process_init.connect(lambda **_: in_each_process(), weak=False)
     try:
         _refuse_evicting_server(app)
         queue = device_queue(service, device)
@@ -92,7 +95,9 @@ def run_worker(
         when_ready = [_metrics(settings, directory, collectors), _at_the_broker(app, queue, presence)]
         if once_ready is not None:
             when_ready.append(once_ready)
-        _run(app, queue, presence.name, when_ready, beat=beat)
+        if beat:
+            when_ready.append(end.watch_beat)
+        _run(app, queue, presence.name, end, when_ready, beat=beat)
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
@@ -112,7 +117,7 @@ def _name(service: str) -> str:
     return f"{service}@{socket.gethostname()[:200]}-{os.getpid()}"
 
 
-def _run(app: Celery, queue: str, name: str, when_ready: Sequence[WhenReady], *, beat: bool) -> None:
+def _run(app: Celery, queue: str, name: str, end: WorkerEnd, when_ready: Sequence[WhenReady], *, beat: bool) -> None:
     # The plain scheduler keeps its times in memory. The default one needs a file, which an interval does not.
     scheduler = ["--beat", "--scheduler", "celery.beat:Scheduler"] if beat else []
     # Nobody reads what workers tell each other. To send it, Celery's loop would wait, without a word, for a broker that
@@ -120,32 +125,11 @@ def _run(app: Celery, queue: str, name: str, when_ready: Sequence[WhenReady], *,
     silent = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     asked = threading.Event()
     worker_shutting_down.connect(lambda **_: asked.set(), weak=False)
-    failed = _call_when_ready(when_ready, asked)
+    end.call_when_ready(when_ready, asked)
     app.worker_main(["--quiet", "worker", "--queues", queue, "--hostname", name, *silent, *scheduler])
-    if failed:
-        raise failed[0]
+    end.require_none()
     if not asked.is_set():  # Celery has logged why; whoever supervises this process has to see that it failed
         sys.exit(f"{queue}: the worker ended though nobody asked it to; its log says why")
-
-
-def _call_when_ready(when_ready: Sequence[WhenReady], asked: threading.Event) -> Sequence[Exception]:
-    """Call all of ``when_ready`` once the worker is ready. If one fails, end the worker; its error is in the result.
-
-    Celery only logs what a receiver of its signals raises. The worker would live on without its metrics, for example, and
-    never count as ready.
-    """
-    failed: list[Exception] = []
-
-    def start(**_: object) -> None:
-        try:
-            for call in when_ready:
-                call(asked)
-        except Exception as error:  # whatever it is, the worker cannot do its work; `_run` raises it
-            failed.append(error)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    worker_ready.connect(start, weak=False)
-    return failed
 
 
 def _at_the_broker(app: Celery, queue: str, presence: WorkerPresence) -> WhenReady:

@@ -267,3 +267,19 @@ def test_memory_does_not_grow_with_the_number_of_objects(store: Watched) -> None
     peak_bytes(10)
     # The objects have 384,000 bytes. What other tests have left running in this process may take some as well.
     assert peak_bytes(2000) < peak_bytes(10) + 100_000
+
+
+def test_without_room_for_a_thread_the_others_end(store: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[threading.Thread] = []
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        begun.append(thread)
+        if len(begun) == 3:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="new thread"), ReadAhead(store, sized_objects(store), 3 * BLOCK):
+        pass
+    assert _ends()

@@ -12,7 +12,8 @@ from fedface_client import device
 from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import TrainClients
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import InvalidInputError, UnavailableError
+from fedface_core.domain.failures import client_step
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.update import AcceptedUpdate, Receipt, group_digest
 from fedface_learning.client.local_training import Trainee, TrainingRound
@@ -125,3 +126,26 @@ def test_after_a_kill_each_client_is_delivered_by_itself(services: InProcess, mo
     assert {client: update.group for client, update in accepted.items()} == {
         client: group_digest([client]) for client in EVERYONE[:2]
     }
+
+
+def test_if_the_store_is_away_no_attempt_is_used_up_and_any_other_error_is_counted_for_each_client(
+    services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = ready_to_train(services)
+    ledger = services.ports.ledger
+
+    def deliver_with(error: Exception) -> None:
+        def broken(*_: object, **__: object) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(services.ports.artifacts, "put", broken)
+            with pytest.raises(type(error)):
+                services.deliver_now(task)
+
+    deliver_with(UnavailableError("the store is away"))
+    assert list(ledger.failures(task.run_id, 1)) == []
+    deliver_with(ZeroDivisionError("a bug"))
+    counted = {failure.step: failure.reason.split(":")[0] for failure in ledger.failures(task.run_id, 1)}
+    assert counted == {client_step(client): "ZeroDivisionError" for client in EVERYONE}
+    assert [ledger.begin_attempt(task.run_id, 1, client) for client in EVERYONE] == [2] * 4, "the bug took one attempt"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import structlog
 
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import HandleFact, RegisterDevices, RevealShares, ShareKeys
+from fedface_core.domain.commands import HandleFact, RegisterDevices, RevealShares, ShareKeys, SignAcceptedSet
 from fedface_core.domain.deposit import Deposit
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.facts import RoundReady
@@ -124,3 +125,33 @@ def test_what_is_asked_for_in_another_phase_is_not_made() -> None:
     run.ask(RevealShares, run.current.cohort)
     assert run.ledger.deposits(RUN, 0, Deposit.KEY_BUNDLE) == {}
     assert not [key for key in run.store.keys("runs/") if object_keys.kind(key) in ("key_bundle", "revelation")]
+
+
+def test_of_several_errors_each_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begun()
+
+    def breaks(seed: int, client: str) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("fedface_client.deposits.simulated_device", breaks)
+    with structlog.testing.capture_logs() as logs, pytest.raises(ZeroDivisionError):
+        run.ask(RegisterDevices, run.current.cohort)
+    reasons = [record["reason"] for record in logs if record["event"] == "deposit_failed"]
+    assert len(reasons) == 16
+    assert all("ZeroDivisionError" in reason for reason in reasons)
+
+
+def test_a_signature_that_is_damaged_is_named_and_those_of_the_others_are_enough() -> None:
+    run = MaskedRun(small_masked_plan(secure_aggregation={"corrupt": 0.1, "minimum": 4, "against": "lying"}), RUN)
+    run.open(0)
+    run.share(run.current.cohort)
+    run.hand_on()
+    run.make_updates(run.current.cohort)
+    run.close()
+    run.ask(SignAcceptedSet, run.current.cohort)
+    run.ports.artifacts.put(object_keys.signature(RUN, 0, VICTIM), b"{}")
+    with structlog.testing.capture_logs() as logs:
+        run.ask(RevealShares, OTHERS[:1])
+    refused = [record for record in logs if record["event"] == "signature_refused"]
+    assert {record["signer"] for record in refused} == {VICTIM}
+    assert run.ledger.deposits(RUN, 0, Deposit.REVELATION).keys() == {OTHERS[0]}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -88,3 +90,21 @@ def test_a_new_stack_begins_with_empty_logs(log: Path) -> None:
 def test_only_the_end_of_a_log_is_read(log: Path) -> None:
     subprocess.run(["sh", "-c", f"yes | head -c 1000000 > {log}; echo last >> {log}"], check=True)
     assert last_lines(log, 2) == ["y", "last"]
+
+
+def test_the_logs_are_looked_at_again_after_an_error(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.touch()
+    looks: list[Path] = []
+    again = threading.Event()
+
+    def full(file: Path, _most: int) -> None:
+        looks.append(file)
+        if len(looks) > 2:
+            again.set()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(log_files, "rotate_if_long", full)
+    monkeypatch.setattr(log_files, "PERIOD_SECONDS", 0.01)
+    with closing(LogRotation(log.parent)) as rotation:
+        assert again.wait(30)
+    assert rotation.problem == f"the logs in {log.parent} cannot be kept short: No space left on device"

@@ -61,3 +61,14 @@ def test_nothing_is_said_of_a_process_that_runs(stack: LocalStack, monkeypatch: 
     monkeypatch.setattr(stack, "ended", list)
     Supervision(stack, said.append).look()
     assert said == []
+
+
+def test_that_logs_cannot_be_kept_short_is_said_when_it_begins(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    problems = iter(["the disk is full", "the disk is full", None, "the disk is full"])
+    monkeypatch.setattr(stack, "ended", list)
+    monkeypatch.setattr(stack, "log_problem", lambda: next(problems))
+    supervision = Supervision(stack, said.append)
+    for _ in range(4):
+        supervision.look()
+    assert said == ["the disk is full"] * 2

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from fedface_control.api.routes.health import check_dependency, dependencies
 from fedface_core.contracts.tasks import QUEUES
-from fedface_core.domain.errors import UnavailableError
+from fedface_core.domain.errors import NotFoundError, UnavailableError
 from fedface_core.domain.round import RoundPhase, RoundState
 from fedface_core.domain.round_phase import WAITS_FOR_CLIENTS
 from fedface_core.domain.run import Run, RunPhase
@@ -87,7 +87,10 @@ class RunMetrics(Collector):
             gauges.set("fedface_run_phase", run, 1, run.phase)
             if run.round is None:
                 continue
-            glances, unreadable = readable_rounds(ledger, run)
+            try:
+                glances, unreadable = readable_rounds(ledger, run)
+            except NotFoundError:  # it was deleted meanwhile
+                continue
             phases.update(glance.round.phase for glance in glances)
             if run.round in unreadable or not glances:
                 continue

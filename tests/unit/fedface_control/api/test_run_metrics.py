@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
 from fedface_control.api.run_metrics import RunMetrics
-from fedface_core.domain.errors import UnavailableError
+from fedface_core.domain.errors import NotFoundError, UnavailableError
 from fedface_core.runtime.metrics import NEWEST_RUNS
 from support.in_process import InProcess
 from support.prometheus_text import scrape, value
@@ -117,3 +117,15 @@ def test_a_ledger_that_hangs_is_down_and_the_scrape_does_not_wait_for_it(
     assert registry.get_sample_value("fedface_dependency_up", {"dependency": "ledger"}) == 0
     assert time.monotonic() - started < 5.0
     ended.set()
+
+
+def test_a_run_that_is_deleted_during_a_scrape_takes_no_other_metric_with_it(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.until(services.start(), lambda run: run.round == 0)
+
+    def gone(run_id: str, *_: object) -> None:
+        raise NotFoundError(run_id)
+
+    monkeypatch.setattr(services.ports.ledger, "round_summaries", gone)
+    assert value(scrape(api), "fedface_dependency_up", dependency="ledger") == 1

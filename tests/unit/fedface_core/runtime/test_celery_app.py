@@ -71,6 +71,19 @@ def test_an_error_is_logged_counted_and_ends_the_task(app: SigningCelery) -> Non
     assert count_of("error") == before + 1
 
 
+def test_a_lack_of_memory_ends_its_task_alone(app: SigningCelery) -> None:
+    """Celery ends a whole worker for a `MemoryError`."""
+
+    def fail(command: FoldShard, correlation_id: str) -> None:
+        raise MemoryError("no room for 8 GiB")
+
+    register_handler(app, FoldShard, fail)
+    with structlog.testing.capture_logs() as logs:
+        result = deliver(app, COMMAND.model_dump(mode="json")).result
+    assert (type(result), str(result)) == (RuntimeError, "MemoryError: no room for 8 GiB")
+    assert "task_failed" in [entry["event"] for entry in logs]
+
+
 # The body of a message → the reason in the logs.
 REFUSED: list[tuple[object, str]] = [
     (None, "this is no FoldShard: Input should be a valid dictionary or instance of FoldShard"),
