@@ -146,6 +146,6 @@ def test_if_the_store_is_away_no_attempt_is_used_up_and_any_other_error_is_count
     deliver_with(UnavailableError("the store is away"))
     assert list(ledger.failures(task.run_id, 1)) == []
     deliver_with(ZeroDivisionError("a bug"))
-    counted = {failure.step: failure.reason.split(":")[0] for failure in ledger.failures(task.run_id, 1)}
+    counted = {failure.step: failure.reason.split(" (")[0] for failure in ledger.failures(task.run_id, 1)}
     assert counted == {client_step(client): "ZeroDivisionError" for client in EVERYONE}
     assert [ledger.begin_attempt(task.run_id, 1, client) for client in EVERYONE] == [2] * 4, "the bug took one attempt"

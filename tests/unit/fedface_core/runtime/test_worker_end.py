@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-# In a process of its own: Celery's signals are connected for ever, and the worker forks. A few lines stand for Celery, and end
-# at SIGTERM as it does.
+# In a process of its own: Celery's signals are connected for ever, and the worker forks. A few lines stand for Celery, and
+# end at SIGTERM as it does.
 WORKER = """
 import os, signal, sys, threading, time
 from billiard.context import Process
