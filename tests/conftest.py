@@ -259,8 +259,16 @@ def broker_url(valkey_url: str) -> str:
 
 
 def _empty_database(url: str, number: int) -> str:
-    """The URL of database ``number`` on the same server, emptied."""
+    """The URL of database ``number`` on the same server, emptied.
+
+    Who is still connected to it is cut off: to a worker that was killed a moment ago, and still waits by the books of the
+    server, the next message would be given, and lost.
+    """
     at = urlsplit(url)._replace(path=f"/{number}").geturl()
     with redis.Redis.from_url(at) as client:
+        own = str(client.client_id())
+        for other in client.client_list():
+            if (other["db"], other["id"] == own) == (str(number), False):
+                client.client_kill_filter(_id=other["id"])
         client.flushdb()
     return at
