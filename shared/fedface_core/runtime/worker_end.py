@@ -32,7 +32,6 @@ _BEAT: Final = "Beat"
 class LostProcessError(FedFaceError):
     """A process of this worker has ended or cannot work."""
 
-    title = "Worker"
 
 
 class WorkerEnd:
