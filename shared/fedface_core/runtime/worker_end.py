@@ -33,7 +33,6 @@ class LostProcessError(FedFaceError):
     """A process of this worker has ended or cannot work."""
 
 
-
 class WorkerEnd:
     """The end of this worker by its own decision, and the first error for which it ends."""
 
