@@ -268,7 +268,7 @@ def _empty_database(url: str, number: int) -> str:
     with redis.Redis.from_url(at) as client:
         own = str(client.client_id())
         for other in client.client_list():
-            if (other["db"], other["id"] == own) == (str(number), False):
+            if other["db"] == str(number) and other["id"] != own:
                 client.client_kill_filter(_id=other["id"])
         client.flushdb()
     return at

@@ -152,13 +152,8 @@ def _difference_columns(results: StudyResults, group: Group, metric: str) -> dic
     """What the group gives beside the one that it is compared with; all are None if there is none."""
     other = results.compared(group)
     columns = _gain_columns(group.difference(metric, other) if other else None)
-    names = {
-        "gain": "difference",
-        "gain error": "difference error",
-        "gain low": "difference low",
-        "gain high": "difference high",
-    }
-    return {new: columns[old] for old, new in names.items()} | {"seeds better than beside": columns["seeds better"]}
+    of_gain = {name.replace("gain", "difference"): value for name, value in columns.items() if name.startswith("gain")}
+    return of_gain | {"seeds better than beside": columns["seeds better"]}
 
 
 def _recovered_share(results: StudyResults, group: Group, metric: str) -> float | None:
