@@ -45,7 +45,7 @@ def save_new_run(ports: Ports, run: Run) -> Run:
     """Claim the weights that a new run starts from, put its record, then create it in the ledger. Returns the stored run.
 
     If the ledger has a run with this id already, that run is returned, and its record is put again. `UnavailableError` if
-    the ledger has no room for a new run; then nothing was put.
+    the ledger has no room for a new run; then nothing was put. `NotFoundError` if the run with this id was just deleted.
     """
     ports.ledger.require_room()
     weights = run.plan.model.stored_weights

@@ -27,6 +27,7 @@ from fedface_core.domain.failures import StepFailure
 from fedface_core.domain.round import Round, RoundState, Tally
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, Receipt
+from fedface_core.ports.deleted_runs import DeletedRuns
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class RunRecords(Protocol):
     def create(self, run: Run) -> None:
         """Store a new run, and the event ``run_created`` in its audit trail, which names its owner as the ``actor``.
 
-        `WrongPhaseError` if the run's id is taken.
+        `WrongPhaseError` if the run's id is taken, or was that of a run which is deleted.
         """
 
     def require_room(self) -> None:
@@ -138,13 +139,16 @@ class RunRecords(Protocol):
     ) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``.
 
-        A call that was interrupted has stored no run, and can be repeated. `WrongPhaseError` if the ledger has the run.
+        A call that was interrupted has stored no run, and can be repeated. `WrongPhaseError` if the ledger has the run,
+        or has deleted it.
         """
 
     def delete(self, run_id: str) -> None:
         """Remove all records of a run. It is no error if there are none.
 
-        The run's own record is removed last. So an interrupted call leaves the run, and can be repeated.
+        The run's own record is removed last. So an interrupted call leaves the run, and can be repeated. Then its id is
+        remembered for `DELETED_KEPT`: no run can be created or restored with it, so that what is still under way for the
+        deleted run is never taken for another one's.
         """
 
 
@@ -394,5 +398,5 @@ class EventDeliveries(Protocol):
         """Record that the receiver was told of this event and those before it. Nothing if there is no such run."""
 
 
-class RunLedger(RunRecords, RoundSettlement, StepFailures, RunViews, EventDeliveries, Protocol):
+class RunLedger(RunRecords, DeletedRuns, RoundSettlement, StepFailures, RunViews, EventDeliveries, Protocol):
     """The whole ledger, as adapters implement it."""

@@ -58,7 +58,7 @@ def restore_all(ports: Ports) -> tuple[list[Run], dict[str, str]]:
         try:
             restored.append(restore_run(ports, run_id))
         except WrongPhaseError:
-            continue  # another process has restored it since
+            continue  # another process has restored it since, or it was deleted
         except (NotFoundError, UnknownSchemaError, DamagedObjectError) as error:
             log.warning("run_not_restored", run_id=run_id, reason=str(error))
             refused[run_id] = str(error)

@@ -5,19 +5,29 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from redis.client import Pipeline
 
 from fedface_core.adapters.audit_trail import EventData, creation_data, event_data
-from fedface_core.adapters.redis.keys import ACTIVE, RUNS, round_keys, run_keys, to_microseconds
+from fedface_core.adapters.redis.keys import (
+    ACTIVE,
+    DELETED,
+    LEFTOVERS,
+    MOST_DELETED,
+    RUNS,
+    round_keys,
+    run_keys,
+    to_microseconds,
+)
 from fedface_core.adapters.redis.lookup import RunLookup, readable_runs
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import Round, RoundState
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import ENDED, Run, RunPhase
-from fedface_core.ports import EndedRound
+from fedface_core.ports import DELETED_KEPT, EndedRound
 
 # The phases of ended runs for which no work is left.
 _INACTIVE: Final = ENDED - {RunPhase.DELETING}
@@ -30,8 +40,11 @@ class RedisRecords(RunLookup):
 
     def create(self, run: Run) -> None:
         """Store a new run, and the event ``run_created`` in its audit trail."""
-        if not self._store_new(run, "run_created", creation_data(run)):
-            raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
+        match self._store_new(run, "run_created", creation_data(run)):
+            case "exists":
+                raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
+            case "deleted":
+                raise WrongPhaseError(f"{run.id} was deleted; a new run needs a new id")
 
     def active_runs(self) -> Sequence[Run]:
         """The runs that have started and not ended, and the runs that are being deleted, oldest first. Ended runs are
@@ -154,8 +167,11 @@ class RedisRecords(RunLookup):
                 with self._server.pipeline() as pipeline:
                     _put_ended_round(pipeline, run.id, ended)
                     pipeline.execute()
-        if exists or not self._store_new(run, "run_restored", event_data(run, detail=detail)):
+        outcome = "exists" if exists else self._store_new(run, "run_restored", event_data(run, detail=detail))
+        if outcome == "exists":
             raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
+        if outcome == "deleted":
+            raise WrongPhaseError(f"{run.id} was deleted: it is not restored")
 
     def delete(self, run_id: str) -> None:
         """Remove all records of a run."""
@@ -167,26 +183,25 @@ class RedisRecords(RunLookup):
             with self._server.pipeline() as pipeline:
                 pipeline.delete(*round_keys(run_id, number))
                 pipeline.execute()
-        with self._server.pipeline(transaction=True) as pipeline:  # else an index could name a run that is not there
-            pipeline.delete(*keys)
-            pipeline.zrem(RUNS, run_id)
-            pipeline.zrem(ACTIVE, run_id)
-            pipeline.execute()
+        self._server.run_script(
+            "delete.lua",
+            keys=[RUNS, ACTIVE, DELETED, LEFTOVERS, *keys],
+            args=[run_id, self._given_time(), DELETED_KEPT // timedelta(microseconds=1), MOST_DELETED],
+        )
 
-    def _store_new(self, run: Run, event: str, data: EventData) -> bool:
-        """Store a run and its first event with ``data``, unless the ledger has the run. Returns whether they were stored."""
+    def _store_new(self, run: Run, event: str, data: EventData) -> str:
+        """Store a run and its first event with ``data``: then "stored"; nothing is stored if the answer is another one."""
         keys = run_keys(run.id)
         record = run.model_dump_json()
-        return bool(
-            self._server.run_script(
-                "create.lua",
-                keys=[keys.run, keys.events, RUNS, ACTIVE],
-                args=[
-                    *(run.version, record, run.phase.value, event, json.dumps(dict(data), allow_nan=False)),
-                    *(run.id, run.created_at.timestamp()),
-                ],
-            )
+        outcome = self._server.run_script(
+            "create.lua",
+            keys=[keys.run, keys.events, RUNS, ACTIVE, DELETED],
+            args=[
+                *(run.version, record, run.phase.value, event, json.dumps(dict(data), allow_nan=False)),
+                *(run.id, run.created_at.timestamp()),
+            ],
         )
+        return str(outcome)
 
 
 def _changed_args(changed: Round | None) -> tuple[str | int, ...]:
