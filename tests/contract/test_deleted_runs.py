@@ -41,7 +41,8 @@ def test_the_id_of_a_deleted_run_is_not_used_again(ledger: RunLedger, run: Run) 
 def test_the_id_of_a_deleted_run_is_forgotten_when_another_is_deleted_a_month_later(
     ledger: RunLedger, ledger_clock: ManualClock, run: Run
 ) -> None:
-    other, last = created(ledger), created(ledger)
+    other = created(ledger)
+    last = created(ledger)
     ledger.delete(run.id)
     ledger_clock.advance(DELETED_KEPT.total_seconds())
     ledger.delete(other.id)

@@ -24,9 +24,9 @@ from fedface_core.ports.ledger import (
     RunLedger,
     RunRecords,
     RunViews,
-    StepFailures,
 )
 from fedface_core.ports.publisher import TaskPublisher, WorkerPresence
+from fedface_core.ports.step_failures import StepFailures
 
 __all__ = [
     "DELETED_KEPT",

@@ -1,13 +1,14 @@
-"""The port of the ledger: the small shared state of runs and rounds. It has five parts, by what their users need.
+"""The port of the ledger: the small shared state of runs and rounds. It has six parts, by what their users need.
 
 `RunRecords`       the records of runs and rounds: control stores them, and every service loads them.
+`DeletedRuns`      which runs were deleted, so that nothing takes their places.
 `RoundSettlement`  which clients of a round have settled, and which partials are stored: clients and aggregators record
                    this, and control counts it.
 `StepFailures`     how often a step has failed: every service records this, so that nothing is repeated for ever.
 `RunViews`         what the API and the metrics read. It changes nothing.
 `EventDeliveries`  how far the receivers of webhooks were told of what happened.
 
-`RunLedger` has all five parts. A function takes the narrowest part that it needs.
+`RunLedger` has all of them. A function takes the narrowest part that it needs.
 
 Every method raises `UnavailableError` if the ledger does not answer or cannot serve now, and `UnknownSchemaError` if another
 version of FedFace wrote a record that the method reads.
@@ -28,6 +29,7 @@ from fedface_core.domain.round import Round, RoundState, Tally
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, Receipt
 from fedface_core.ports.deleted_runs import DeletedRuns
+from fedface_core.ports.step_failures import StepFailures
 
 
 @dataclass(frozen=True)
@@ -289,23 +291,6 @@ class RoundSettlement(Protocol):
 
         `NotFoundError` if there is no such run.
         """
-
-
-class StepFailures(Protocol):
-    """How often the steps of a run have failed, and why (`fedface_core.domain.failures`)."""
-
-    def record_failure(self, run_id: str, number: int | None, step: str, reason: str) -> StepFailure:
-        """Count a failure of a step, in one atomic step, and return how often the step has failed.
-
-        The step belongs to round ``number``, or to the run itself if that is None. The count of failures in a row begins
-        again at 1 if the reason is of another kind (`fedface_core.domain.failures.identity`). Of a reason that is longer
-        than `LONGEST_STORED_REASON` only the beginning counts. The failures of `MOST_FAILING_CLIENTS` clients are kept; that
-        of a further client is returned, but not kept. `NotFoundError` if there is no such run, or the round was never
-        opened.
-        """
-
-    def forget_failures(self, run_id: str, number: int | None, step: str) -> None:
-        """Forget the failures of a step, since it has succeeded. It is no error if there are none, or no such run."""
 
 
 class RunViews(Protocol):
