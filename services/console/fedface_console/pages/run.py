@@ -58,10 +58,7 @@ async def show_run(
 async def stream_run(request: Request, run_id: RunIdPath, api: ApiDep) -> Response:
     """Stream the parts of the page of a run as they change."""
     streams: Streams = request.app.state.streams
-    if streams.open >= streams.most:
-        return Response("The console serves as many streams as it may.\n", 503, {"Retry-After": "5"})
     reader = await api.reader()
-
     sent: dict[str, str] = {}  # the buttons as they were sent last: while they stay the same, so do their keys
 
     async def parts() -> tuple[Parts, bool]:
