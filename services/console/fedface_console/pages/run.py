@@ -20,10 +20,11 @@ from fedface_console.pictures import round_bars
 from fedface_console.rounds import all_rounds, newest_rounds
 from fedface_console.templating import ApiDep, fragment, notice, page
 from fedface_core.contracts.http import RoundView, RunDetail
+from fedface_core.domain.ids import RunId
 from fedface_core.domain.results import RocCurve, VerificationReport
 from fedface_core.domain.run import ENDED, RunPhase
 
-RunIdPath = Annotated[str, Path(pattern=r"^run-[0-9a-f]{12}$")]
+RunIdPath = Annotated[RunId, Path()]
 NumberPath = Annotated[int, Path(ge=0, le=1_000_000)]
 CLIENTS_ON_A_PAGE: Final = 100
 MOST_REASONS: Final = 50
