@@ -128,7 +128,7 @@ def state_of(ports: Ports, sign_in: SignIn, capacity: ApiCapacity = DEFAULT_CAPA
             "quota": quota,
             "sign_in": sign_in,
             "event_streams": events.EventStreams(feeds, *streams),
-            "uploads": models.Uploads(capacity.uploads, capacity.model_bytes),
+            "uploads": models.Uploads(capacity.uploads),
         }
     )
 
