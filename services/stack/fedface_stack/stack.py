@@ -61,6 +61,7 @@ CLIENT_NICENESS = 5
 _START_SECONDS = 240.0  # for a process that hangs, also on a busy machine; a process that ends is noticed at once
 GRACE_SECONDS = 10.0  # for a worker to finish its present task or put it back into the queue
 END_SECONDS = 10.0  # for a worker to end after that, on a busy machine
+_LOG_TAIL_LINES = 20
 _SERVER_GRACE_SECONDS = 20.0  # SeaweedFS needs 15
 
 
@@ -214,9 +215,9 @@ class LocalStack:
                 raise StackError(f"not ready after {_START_SECONDS:.0f} s: {', '.join(waiting)}\n{ends}")
             time.sleep(0.1)
 
-    def log_tail(self, name: str, lines: int = 20) -> str:
+    def log_tail(self, name: str) -> str:
         """The last lines of one process's log."""
-        return "\n".join(last_lines(self.logs / f"{name}.log", lines))
+        return "\n".join(last_lines(self.logs / f"{name}.log", _LOG_TAIL_LINES))
 
     def __enter__(self) -> Self:
         """Start the stack if it was not started before."""

@@ -152,7 +152,7 @@ def test_the_last_lines_of_a_log_are_found_though_it_was_just_rotated(stack: Loc
     with log.open("a") as file:
         file.write("why it ended\n")
     rotate_if_long(log, most_bytes=5)
-    assert stack.log_tail("client", lines=1) == "why it ended"
+    assert stack.log_tail("client").endswith("why it ended")
 
 
 def test_there_are_ports_for_all_options_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
