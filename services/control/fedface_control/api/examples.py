@@ -165,7 +165,7 @@ BODIES: Final[tuple[BaseModel, ...]] = (
     MadeKey(**_KEY, last_used=None, key="ff_5f1d8c2ab07e43d9_SECRET"),
     Me(actor="key:nightly", roles=[Role.OPERATOR, Role.VIEWER], sign_in=True),
     WaysToSignIn(open=False, issuer="https://id.example.org/realms/faces", client_id="cli", device_authorization=True),
-    Health(status="ok", checks={"ledger": "ok", "artifacts": "ok"}),
+    Health(status="ok", checks={"ledger": "ok", "artifact_store": "ok"}),
 )
 """One example of each body that the API answers with."""
 
