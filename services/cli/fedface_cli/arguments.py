@@ -8,8 +8,9 @@ from typing import Annotated, Final
 import typer
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.ids import RUN_ID_PATTERN
 
-_RUN_ID: Final = re.compile(r"run-[0-9a-f]{12}")
+_RUN_ID: Final = re.compile(RUN_ID_PATTERN)
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9-]{1,40}")
 
 

@@ -176,7 +176,7 @@ def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 
 
 @retry_if_stale
-def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run | None:
+def delete_run(ports: Ports, run_id: str, confirm: str) -> Run | None:
     """Mark the run as `deleting`, so that the sweep removes its artifacts and its records.
 
     If Redis takes no more writes, they are removed here: the sweep comes by a message, which a full Redis does not take. So
