@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager
 from functools import partial, wraps
 from typing import Final, TypeVar
 
-from fedface_core.contracts.tasks import ROUTES
+from fedface_core.contracts.tasks import ROUTES, round_of
 from fedface_core.domain.commands import Command, FoldShard, HandleFact, HandOnShares, ReduceRound
 from fedface_core.domain.errors import FedFaceError, TooFewUpdatesError
 from fedface_core.domain.facts import OwnedStep, StepFailed
 from fedface_core.ports import Ports
-from fedface_core.runtime.failing_steps import command_came_back, counting_failures, round_of
+from fedface_core.runtime.failing_steps import command_came_back, counting_failures
 from fedface_core.signing.life import working_for
 from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench

@@ -283,6 +283,7 @@ class RoundSettlement(Protocol):
     def tally(self, run_id: str, number: int) -> Tally:
         """The progress of the round at one moment: counts, unsettled clients, folded shards and the last activity.
 
+        In a masked round the accepted clients are of a moment later, so there may be more of them than the count says.
         `NotFoundError` if there is no such run, or the round was never opened.
         """
 
