@@ -10,7 +10,7 @@ from fedface_core.domain.plan import Plan
 from support.plan_page import plan_page
 
 PAGE = ROOT / "docs/plan.md"
-TO_WRITE_IT = "PYTHONPATH=tests python -m support.plan_page > docs/plan.md"
+TO_WRITE_IT = "PYTHONPATH=tests .venv/bin/python -m support.plan_page > docs/plan.md"
 
 
 def rows() -> list[tuple[str, str, str]]:
