@@ -28,6 +28,7 @@ ADDED_BY: Final = {
     "demo": "fedface-lab",
     "data": "fedface-lab",
     "pretrain": "fedface-lab",
+    "simulate": "fedface-lab",
     "evaluate": "fedface-lab",
     "study": "fedface-lab",
     "attack": "fedface-lab",
