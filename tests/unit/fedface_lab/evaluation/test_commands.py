@@ -21,7 +21,7 @@ from support.small_plan_file import SMALL_PLAN
     ("options", "complaint"),
     [
         (("--model", "none.safetensors"), "cannot read none.safetensors: No such file"),
-        (("--architecture", "resnet"), "these options do not go together:\n  architecture: Input should be"),
+        (("--architecture", "resnet"), "these options do not go together:\n  architecture: there is no 'resnet'"),
         (("--dataset", "folder"), "give `folder` (a path) with dataset 'folder'"),
         (("--identities", "5"), "--dataset orl does not read --identities; leave it out"),
         (("PLAN", "--dataset", "orl"), "a command with a plan does not read --dataset; leave it out"),
