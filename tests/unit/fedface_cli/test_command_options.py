@@ -79,6 +79,7 @@ def test_a_command_that_finds_no_api_says_so_in_json(
     problem = json.loads(err)
     assert problem.keys() == {"type", "title", "status", "detail", "errors"}
     assert (problem["title"], problem["status"]) == ("Unavailable", 503)
+    assert problem["type"] == "urn:fedface:problem:unavailable"
     assert out == "" if path != "artifacts collect" else json.loads(out)["complete"] is False
 
 
@@ -94,7 +95,7 @@ def test_the_commands_that_ask_nobody_say_what_is_wrong_in_json(fedface: Invoke,
 def test_a_wrong_option_is_a_problem_too(fedface: Invoke, path: str) -> None:
     code, out, err = fedface(*words_of(path), "--no-such-option", "--json")
     assert (code, out) == (2, "")
-    assert json.loads(err)["title"] == "Wrong usage"
+    assert (json.loads(err)["title"], json.loads(err)["type"]) == ("Wrong usage", "urn:fedface:problem:wrong-usage")
     assert "--no-such-option" in json.loads(err)["detail"]
 
 
