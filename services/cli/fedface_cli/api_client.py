@@ -81,7 +81,8 @@ class ControlApi:
 
     Every method raises the error that the API answers with: `NotFoundError`, `WrongPhaseError`, `InvalidInputError`,
     `UnavailableError` or those of `fedface_cli.sign_in_errors`, and `UnavailableError` too if there is no answer. A request
-    that changes something is sent again, with one idempotency key, if it is unknown whether it has arrived.
+    that changes something is sent again, with one idempotency key, if it is unknown whether it has arrived: all but
+    `create_key`.
     `InvalidInputError` if ``url`` is not an HTTP URL, if the environment names a proxy that cannot be used, or if the
     ``ca_file`` has no certificates of authorities; without it, the machine's are trusted. ``where`` says in messages where
     the API is, without credentials.
@@ -277,8 +278,16 @@ class ControlApi:
         return self._call(Me, "GET", "/me")
 
     def create_key(self, name: str, roles: Sequence[Role], days: int) -> MadeKey:
-        """Make an API key. The key itself is in this answer only."""
-        return self._change(MadeKey, "POST", "/keys", json={"name": name, "roles": list(roles), "days": days})
+        """Make an API key. The key itself is in this answer only, so the request is not sent again if none comes."""
+        try:
+            return self._call(MadeKey, "POST", "/keys", json={"name": name, "roles": list(roles), "days": days})
+        except BrokenConnectionError as error:
+            if not error.may_have_arrived:
+                raise
+            raise UnavailableError(
+                f"{str(error).removesuffix('; try again')}; a key named {name!r} may have been made, which nobody has seen: "
+                "look for it with `fedface keys list`, delete it with `fedface keys delete ID`, and try again"
+            ) from None
 
     def keys(self) -> KeyList:
         """All API keys, without their secrets."""
