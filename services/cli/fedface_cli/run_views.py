@@ -37,24 +37,18 @@ def watch(run_id: RunIdArgument) -> None:
     """
     from fedface_cli import watching
     from fedface_cli.plain_console import PlainConsole
-    from fedface_cli.terminal import say_error
     from fedface_cli.wording import phase_with_reason
-    from fedface_core.domain.errors import NotFoundError
     from fedface_core.domain.run import RunPhase
 
     console = PlainConsole(quiet=True, force_terminal=False) if json_wanted() else PlainConsole()
-    try:
-        with open_api() as api:
-            run = watching.watch(api, run_id, console)
-    except NotFoundError as error:
-        say_error(error)
-        raise typer.Exit(ExitStatus.DELETED) from None
+    with open_api() as api:
+        run = watching.watch(api, run_id, console)
     if run is None or run.phase is RunPhase.DELETING:
         if json_wanted():
             print_json({"id": run_id, "phase": "deleted"})
         else:
             say(f"{run_id} was deleted", err=True)
-        raise typer.Exit(ExitStatus.DELETED)
+        raise typer.Exit(ExitStatus.NOT_FOUND)
     if json_wanted():
         print_json(run.model_dump(mode="json"))
     else:

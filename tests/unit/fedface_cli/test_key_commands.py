@@ -44,7 +44,7 @@ def test_a_key_is_deleted(fedface: Invoke, admin: FakeSignIn) -> None:
     fedface("keys", "create", "nightly", "--role", "viewer")
     assert fedface("keys", "delete", KEY_ID)[:2] == (0, f"{KEY_ID} is deleted\n")
     code, _, err = fedface("keys", "delete", KEY_ID)
-    assert (code, err) == (1, f"error: there is no key {KEY_ID}\n")
+    assert (code, err) == (4, f"error: there is no key {KEY_ID}\n")
 
 
 @pytest.mark.parametrize("wrong", [KEY, "../runs", "a/b", ""])

@@ -177,7 +177,7 @@ def test_delete_waits_until_the_run_is_gone(fedface: Invoke, api: ByHand) -> Non
     assert out.splitlines()[0].startswith(f"{run_id} is deleting; the sweep removes its artifacts")
     assert out.splitlines()[-1] == f"{run_id} is gone"
     assert api.ports.artifacts.keys(object_keys.run_folder(run_id)) == []
-    assert fedface("run", "delete", "--yes", run_id)[0] == 1
+    assert fedface("run", "delete", "--yes", run_id)[0] == 4
 
 
 @pytest.mark.parametrize("error", [DamagedObjectError("this is no Run"), UnknownSchemaError("this is no Run")])

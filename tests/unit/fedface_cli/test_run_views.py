@@ -21,7 +21,7 @@ from support.command_line import Invoke
 
 def test_an_unknown_run_is_named(fedface: Invoke, api: ByHand) -> None:
     code, _, err = fedface("run", "show", "run-000000000000")
-    assert code == 1
+    assert code == 4
     assert "run-000000000000" in err
 
 
