@@ -34,7 +34,7 @@ class Preset(StrEnum):
 @with_json
 def init(
     plan_file: Annotated[
-        Path, typer.Argument(metavar="[PLAN]", help="The file to write; - for standard output.", show_default="plan.toml")
+        Path, typer.Argument(metavar="PLAN", help="The file to write; - for standard output.", show_default="plan.toml")
     ] = Path("plan.toml"),
     preset: Annotated[
         Preset,

@@ -147,7 +147,7 @@ def delete(
 def restore(
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="The run's id; all lost runs by default.", callback=check_run_id),
+        typer.Argument(metavar="RUN", help="The run's id; all lost runs by default.", callback=check_run_id),
     ] = None,
 ) -> None:
     """Restore runs that the ledger has lost from the artifact store. They continue where they were."""

@@ -49,7 +49,7 @@ def pretrain(
     plan_file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PLAN]", help="Take model, data and public identities from this plan instead of from options."
+            metavar="PLAN", help="Take model, data and public identities from this plan instead of from options."
         ),
     ] = None,
     architecture: Annotated[str, typer.Option(help="The network, in its published shape.")] = "spherenet-20",

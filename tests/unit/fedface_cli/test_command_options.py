@@ -67,6 +67,12 @@ def test_each_command_has_the_options(path: str) -> None:
     assert (options & API_OPTIONS) == (set() if path in ASKS_NOBODY - MAY_ASK else API_OPTIONS)
 
 
+@each_command
+def test_no_argument_has_brackets_of_its_own(path: str) -> None:
+    """The line of usage puts brackets around arguments that may be left out."""
+    assert [parameter.name for parameter in COMMANDS[path].params if str(parameter.metavar).startswith("[")] == []
+
+
 @pytest.mark.parametrize("path", sorted(COMMANDS.keys() - ASKS_NOBODY - {"logout"}))
 def test_a_command_that_finds_no_api_says_so_in_json(
     fedface: Invoke, path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -66,7 +66,7 @@ def evaluate(
     plan_file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PLAN]",
+            metavar="PLAN",
             help="Take the model from this plan instead of from options; for pairs, data and test identities too.",
         ),
     ] = None,
