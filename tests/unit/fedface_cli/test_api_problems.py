@@ -105,7 +105,7 @@ def test_whose_token_is_not_believed_is_told_where_it_came_from_and_the_token_is
     [
         (
             'Bearer error="insufficient_scope", scope="admin"',
-            "you may not; this needs the role admin, which an admin can give",
+            "you may not; this needs the role admin; an admin can give a key that has it: fedface keys create NAME",
         ),
         ('Bearer error="insufficient_scope"', "you may not"),
         ('Bearer scope="<script>"', "you may not"),
@@ -119,7 +119,8 @@ def test_who_may_not_is_told_the_role(challenge: str, says: str) -> None:
 
 
 def test_a_role_that_the_api_names_itself_is_not_said_twice() -> None:
-    assert str(refused(403, "this needs admin", {"WWW-Authenticate": 'Bearer scope="admin"'})) == "this needs admin"
+    error = refused(403, "this needs admin", {"WWW-Authenticate": 'Bearer scope="admin"'})
+    assert str(error) == "this needs admin; an admin can give a key that has it: fedface keys create NAME --role admin"
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_who_may_not_is_told_which_role_is_needed(fedface: Invoke, admin: FakeSi
     code, _, err = fedface("keys", "list")
     assert code == 1
     assert err == (
-        "error: you may not do this; this needs the role admin, which an admin can give: "
+        "error: you may not do this; this needs the role admin; an admin can give a key that has it: "
         "fedface keys create NAME --role admin\n"
     )
 
