@@ -69,11 +69,13 @@ def check(
     """Check a plan: here, or with --api-url or --profile by that API too, which knows its limits and the costs."""
     from fedface_cli.plan_files import display_name, read_plan, with_changes
     from fedface_cli.problem_json import wrong_fields
+    from fedface_core.domain.plan.strategy import IN_PROCESS
 
     plan = with_changes(read_plan(plan_file), settings or [])
     name = display_name(plan_file)
     if not api_options().name_an_api:
-        answer(_checked(plan, None), f"{name} is a plan: {_described(plan)}")
+        only_simulated = " (for simulations only: docs/examples/simulate.py)" if plan.strategy.name in IN_PROCESS else ""
+        answer(_checked(plan, None), f"{name} is a plan{only_simulated}: {_described(plan)}")
         return
     with open_api() as api:
         where = api.where
