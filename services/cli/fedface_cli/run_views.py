@@ -15,9 +15,10 @@ from fedface_core.domain.free_text import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
+    from rich.table import Table
 
-    from fedface_core.contracts.http import RoundView, RunDetail, RunList
+    from fedface_core.contracts.http import RoundView, RunDetail, RunList, RunSummary
 
 
 def add_to(app: typer.Typer) -> None:
@@ -90,11 +91,7 @@ def list_runs(
 
     With a filter, the newest 1,000 runs are looked at; --before goes on behind them.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from fedface_cli.plain_console import listing_console
-    from fedface_cli.wording import PHASE_STYLES, local_minute, percent
 
     with open_api() as api:
         listed = api.runs(limit, before, text=text, phase=phase, owner=owner)
@@ -103,21 +100,32 @@ def list_runs(
         return
     for unreadable, reason in listed.unreadable.items():
         say(f"{unreadable} cannot be read: {one_line(reason)}; it can only be deleted", err=True)
-    if not listed.runs and listed.unreadable:
-        return
-    if not listed.runs and (text or phase or owner):
+    if listed.runs:
+        console = listing_console()
+        console.print(_runs_table(listed.runs, console))
+        _say_next(listed)
+    elif not listed.unreadable:
+        _say_why_empty(listed, before, is_filtered=bool(text or phase or owner))
+
+
+def _say_why_empty(listed: RunList, before: str | None, *, is_filtered: bool) -> None:
+    if is_filtered:
         say(f"none of the {listed.looked_at:,} runs that were looked at is one of these", err=True)
         _say_next(listed)
-        return
-    if not listed.runs and before is not None:
+    elif before is not None:
         say(f"{before} is the oldest run", err=True)
-        return
-    if not listed.runs:
+    else:
         say("no runs yet: create one with `fedface run create PLAN.toml`", err=True)
-        return
-    console = listing_console()
+
+
+def _runs_table(runs: Sequence[RunSummary], console: Console) -> Table:
+    """A line for each run. In a narrow terminal the name is cut, and never an id: other columns have the room they need."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from fedface_cli.wording import PHASE_STYLES, local_minute, percent
+
     table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")
-    # In a narrow terminal the name is cut, and never an id: each other column has the room that it needs.
     widths = {"run": 16, "name": 4, "phase": 9, "rounds": 6, "AUC": 6, "EER": 7, "created": 16}
     spare = max(0, console.width - sum(widths.values()) - len(widths) - 1)
     for column, width in widths.items():
@@ -128,7 +136,7 @@ def list_runs(
             max_width=width + spare if column == "name" else None,
             no_wrap=True,
         )
-    for run in listed.runs:
+    for run in runs:
         table.add_row(
             run.id,
             one_line(run.name),
@@ -138,8 +146,7 @@ def list_runs(
             percent(run.scores.eer if run.scores else None),
             local_minute(run.created_at),
         )
-    console.print(table)
-    _say_next(listed)
+    return table
 
 
 def _say_next(listed: RunList) -> None:
