@@ -49,6 +49,8 @@ SettingsOption = Annotated[
     ),
 ]
 
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
 
 def check_key_id(key_id: str) -> None:
     """`InvalidInputError` if this cannot be the id of an API key: it becomes a part of a URL. It is not quoted, since it may

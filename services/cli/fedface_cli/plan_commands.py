@@ -42,7 +42,8 @@ def init(
             help="Your own photographs in a folder, the ORL database, rendered faces, or the code of FedFace's authors."
         ),
     ] = Preset.FOLDER,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", hidden=True)] = False,  # what --overwrite was called
 ) -> None:
     """Write a plan file with every field, its meaning and its default, to begin with."""
     from fedface_cli.plan_template import plan_template
@@ -53,8 +54,8 @@ def init(
     if str(plan_file) == "-":
         answer({"file": None, "preset": preset.value, "plan": text}, text.rstrip("\n"))
         return
-    if plan_file.exists() and not force:
-        raise InvalidInputError(f"{plan_file} is there already: give another name, or --force to replace it")
+    if plan_file.exists() and not (overwrite or force):
+        raise InvalidInputError(f"{plan_file} is there already: give another name, or --overwrite to replace it")
     write_whole(plan_file, text.encode())
     answer({"file": str(plan_file), "preset": preset.value, "plan": text}, f"{plan_file} has the preset {preset.value}")
     note(f"change it, then: fedface plan check {plan_file}")

@@ -49,6 +49,8 @@ def words_of(path: str) -> list[str]:
             words += [parameter.opts[0], "viewer"]
         else:
             words += {"plan_file": ["plan.toml"], "model_file": ["model"]}.get(parameter.name, [RUN])
+    if any("--yes" in parameter.opts for parameter in COMMANDS[path].params):
+        words.append("--yes")
     return [*words, RUN] if path == "run compare" else words
 
 

@@ -28,9 +28,11 @@ def test_a_plan_is_begun_and_not_overwritten(fedface: Invoke, tmp_path: Path) ->
     assert err == f"change it, then: fedface plan check {path}\n"
     assert (read_plan(path).data.dataset, read_plan(path).rounds) == ("orl", 6)
     code, _, err = fedface("plan", "init", str(path))
-    assert (code, err) == (2, f"error: {path} is there already: give another name, or --force to replace it\n")
-    assert fedface("plan", "init", str(path), "--force")[0] == 0
+    assert (code, err) == (2, f"error: {path} is there already: give another name, or --overwrite to replace it\n")
+    assert fedface("plan", "init", str(path), "--overwrite")[0] == 0
     assert read_plan(path).data.dataset == "folder"
+    assert fedface("plan", "init", str(path), "--preset", "orl", "--force")[0] == 0, "what it was called before"
+    assert read_plan(path).data.dataset == "orl"
 
 
 def test_a_plan_can_be_begun_on_standard_output(fedface: Invoke, tmp_path: Path) -> None:

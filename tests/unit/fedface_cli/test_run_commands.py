@@ -16,7 +16,7 @@ from fedface_core.domain.errors import DamagedObjectError, FedFaceError, Unknown
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from support.api_by_hand import PLAN, ByHand
-from support.command_line import Invoke
+from support.command_line import Invoke, Terminal
 
 
 @pytest.fixture(autouse=True)
@@ -192,26 +192,20 @@ def test_a_run_that_cannot_be_read_is_deleted_all_the_same(
     monkeypatch.setattr(api.ports.ledger, "load", refuse)
     assert fedface("run", "show", run_id) == (1, "", "error: this is no Run\n")
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
-    code, out, _ = fedface("run", "delete", run_id)
-    assert (code, out.splitlines()[-1][-34:]) == (0, "is unreadable; nothing was deleted")
-    assert f"Delete {run_id} (which cannot be read: this is no Run) with its artifacts, for good? [y/N]" in out
+    code, out, err = fedface("run", "delete", run_id)
+    assert (code, out) == (0, f"{run_id} is unreadable; nothing was deleted\n")
+    assert f"Delete {run_id} (which cannot be read: this is no Run) with its artifacts, for good? [y/N]" in err
     assert fedface("run", "delete", "--yes", run_id) == (0, f"{run_id} is gone\n", "")
     assert not api.ports.ledger.known_runs([run_id])
     assert api.ports.artifacts.keys(object_keys.run_folder(run_id)) == []
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_delete_asks_on_a_terminal(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = api.completed()
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
-    code, out, _ = fedface("run", "delete", run_id)
-    assert code == 0
-    assert f"Delete {run_id} (by hand, completed) with its artifacts, for good? [y/N]" in out
-    assert out.splitlines()[-1].endswith(f"{run_id} is completed; nothing was deleted")
+    code, out, err = fedface("run", "delete", run_id)
+    assert (code, out) == (0, f"{run_id} is completed; nothing was deleted\n")
+    assert f"Delete {run_id} (by hand, completed) with its artifacts, for good? [y/N]" in err
     assert api.ports.ledger.load(run_id).phase is RunPhase.COMPLETED
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     sweeping = swept(api, run_id)
