@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from fedface_cli import completions
 from fedface_core.domain.errors import InvalidInputError
 
 _RUN_ID: Final = re.compile(r"run-[0-9a-f]{12}")
@@ -37,7 +38,13 @@ def check_phase(phase: str | None) -> str | None:
 
 
 RunIdArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run's id, such as run-0123456789ab.", callback=check_run_id)
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="The run's id, such as run-0123456789ab.",
+        callback=check_run_id,
+        autocompletion=completions.run_ids,
+    ),
 ]
 
 SettingsOption = Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli import completions
 from fedface_cli.arguments import RunIdArgument, check_phase, check_run_id
 from fedface_cli.command_options import open_api, with_api
 from fedface_cli.exit_status import ExitStatus
@@ -81,10 +82,15 @@ def show(run_id: RunIdArgument) -> None:
 def list_runs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many runs at most.")] = 50,
     before: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Only runs older than this one.", callback=check_run_id)
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Only runs older than this one.", callback=check_run_id, autocompletion=completions.run_ids
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option(help="Only runs that have it in their name or their id.")] = None,
-    phase: Annotated[str | None, typer.Option(help="Only runs in this phase.", callback=check_phase)] = None,
+    phase: Annotated[
+        str | None, typer.Option(help="Only runs in this phase.", callback=check_phase, autocompletion=completions.phases)
+    ] = None,
     owner: Annotated[str | None, typer.Option(help="Only runs whose owner's name has it.")] = None,
 ) -> None:
     """List the newest runs, newest first.
@@ -186,7 +192,10 @@ def events(
 
 @with_api
 def compare(
-    run_ids: Annotated[list[str], typer.Argument(metavar="RUN RUN…", help="The ids of two runs or more.")],
+    run_ids: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN RUN…", help="The ids of two runs or more.", autocompletion=completions.run_ids),
+    ],
 ) -> None:
     """Show runs side by side: the fields of their plans that differ, and their newest scores."""
     from fedface_cli.plain_console import listing_console
