@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fedface_core.domain.errors import FedFaceError
 
-_SECONDS: Final = 2.0
+SECONDS: Final = 2.0
 """How long a person who has pressed the tabulator waits for an API that does not answer."""
 _MOST_RUNS: Final = 50
 _API_OPTIONS: Final = ("api_url", "profile", "ca_file")
@@ -27,7 +27,7 @@ def run_ids(ctx: Any, incomplete: str) -> list[tuple[str, str]]:
 
     given = {name: ctx.params.get(name) for name in _API_OPTIONS}
     try:
-        with connect(ApiOptions(**given), timeout=_SECONDS) as api:
+        with connect(ApiOptions(**given), timeout=SECONDS) as api:
             runs = api.runs(_MOST_RUNS).runs
     except (FedFaceError, OSError):
         return []

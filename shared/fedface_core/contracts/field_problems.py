@@ -5,7 +5,6 @@ Everything that a person has given is shown in part only if it is long, since an
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -103,8 +102,10 @@ def _shown(value: object) -> str:
     match value:
         case str():
             return f"'{one_line(cut(value, _MOST_OF_A_VALUE))}'"
-        case None | bool() | float():
-            return json.dumps(value)
+        case None:
+            return "null"
+        case bool() | float():
+            return str(value).lower()
         case int():
             return str(value) if value.bit_length() <= _MOST_BITS else "an integer of many digits"
         case list() | tuple():

@@ -31,7 +31,8 @@ def offered(fedface: Invoke, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     "words", [["run", "show"], ["run", "watch"], ["run", "compare"], ["round", "list"], ["run", "list", "--before"]]
 )
 def test_runs_are_offered_by_their_ids(offered: Invoke, api: ByHand, words: list[str]) -> None:
-    first, second = api.created(), api.started()
+    first = api.created()
+    second = api.started()
     assert offered(*words, "run-")[1].split() == [second, first]
     assert offered(*words, first[:-1])[1].split() == [run for run in (second, first) if run.startswith(first[:-1])]
 
@@ -58,7 +59,7 @@ def test_an_api_that_does_not_answer_offers_nothing(offered: Invoke, monkeypatch
 
 
 def test_an_api_that_is_silent_offers_nothing_soon(offered: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completions, "_SECONDS", 0.1)
+    monkeypatch.setattr(completions, "SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("FEDFACE_API_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         begun = time.monotonic()
