@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from architecture.packages import ROOT
-from fedface_cli.field_names import field_names
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.field_names import field_names
 from support.plan_page import plan_page
 
 PAGE = ROOT / "docs/plan.md"
