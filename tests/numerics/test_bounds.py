@@ -36,14 +36,15 @@ def pooled(tiny_plan: Callable[..., Plan]) -> Callable[..., Plan]:
     return lambda **changes: tiny_plan(**{"strategy": POOLED, "split": SPLIT, "rounds": 3} | changes)
 
 
-def test_pooled_training_is_pre_training_on_clients_and_public_identities(
-    pooled: Callable[..., Plan], tiny_faces: FaceDataset
+@pytest.mark.parametrize("with_public", [True, False])
+def test_pooled_training_is_pre_training_on_clients_and_on_public_identities_if_wanted(
+    pooled: Callable[..., Plan], tiny_faces: FaceDataset, with_public: bool
 ) -> None:
-    plan = pooled()
+    plan = pooled(strategy=POOLED | {"with_public": with_public})
     split = split_identities(tiny_faces.identities, plan.split)
     network = initial_network(plan.model, plan.seed)
     how = PretrainPlan.model_validate({name: value for name, value in POOLED.items() if name != "name"})
-    pretrain(network, tiny_faces, [*split.clients, *split.public], how)
+    pretrain(network, tiny_faces, [*split.clients, *(split.public if with_public else ())], how)
     result = simulate(plan, dataset=tiny_faces)
     assert result.model == encode_network(network)
     assert result.rounds[-1].verification == evaluate(network, tiny_faces, split.test, plan.far)

@@ -26,7 +26,7 @@ def cosface_settings(plan: Plan) -> PretrainPlan:
     """The training's settings: those of the plan's strategy, which is one with CosFace, and the plan's seed and device."""
     assert isinstance(plan.strategy, CosFacePlan)
     own = {"seed": plan.seed, "device": plan.compute.device, "precision": plan.compute.precision}
-    return PretrainPlan.model_validate(plan.strategy.model_dump(exclude={"name"}) | own)
+    return PretrainPlan.model_validate(plan.strategy.model_dump(exclude={"name", "with_public"}) | own)
 
 
 def pooled_rounds(

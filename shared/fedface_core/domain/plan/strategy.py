@@ -178,6 +178,12 @@ class CentralisedPlan(CosFacePlan):
     """
 
     name: Literal["centralised"] = Field(description="Which strategy it is.")
+    with_public: bool = Field(
+        default=True,
+        # Left out of the JSON, so that plans without it keep their digests.
+        exclude_if=lambda with_public: with_public,
+        description="Whether the public photographs are pooled too. If not, it is the bound of what clients alone can give.",
+    )
 
 
 class PublicOnlyPlan(CosFacePlan):
