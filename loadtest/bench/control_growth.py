@@ -14,7 +14,7 @@ from loadtest.bench.report import BenchmarkReport, Column, show_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-CONTROL_PROCESSES = ("api", "control")
+CONTROL_PROCESSES = ("control", "sweep")
 
 
 class ControlReport(BenchmarkReport):

@@ -119,7 +119,7 @@ def measure_rounds(
                 seconds = time.monotonic() - started
                 cpu_seconds = usage.cpu_seconds()
             rounds = api.rounds(run_id).rounds
-        times = read_event_times(stack.logs / "control.log")  # the stack has stopped, so all of the log is written
+        times = read_event_times(stack.logs / "sweep.log")  # the stack has stopped, so all of the log is written
     return LoadFigures(
         clients=clients,
         artifacts=artifacts,

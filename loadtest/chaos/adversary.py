@@ -20,7 +20,7 @@ _DELAY_SECONDS = (1.0, 6.0)
 # the end of the run.
 _NEEDED_BY_LAST_ROUND = "evaluator"
 # The services whose clock goes wrong: those that set deadlines, and those that have to keep them.
-WRONG_CLOCKS = ("client", "control")
+WRONG_CLOCKS = ("client", "sweep")
 
 
 class FaultKind(StrEnum):

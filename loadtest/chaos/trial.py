@@ -184,5 +184,5 @@ def _wait_for_empty_queues(ports: Ports) -> None:
 
 
 def _log_tails(stack: LocalStack, last: Progress | None) -> str:
-    names = ["control", *([_WORKERS[last.phase]] if last is not None and last.phase in _WORKERS else [])]
+    names = ["sweep", *([_WORKERS[last.phase]] if last is not None and last.phase in _WORKERS else [])]
     return "\n".join(f"the end of {stack.logs / f'{name}.log'}:\n{stack.log_tail(name)}" for name in names)

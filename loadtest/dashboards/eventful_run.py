@@ -36,7 +36,7 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
 from fedface_stack.local_ports import free_ports
-from fedface_stack.stack import JOBS, LocalStack
+from fedface_stack.stack import SERVICES, LocalStack
 from loadtest.dashboards.prometheus_data import Prometheus, configure
 
 CLIENTS: Final = 4
@@ -95,7 +95,7 @@ class Watched:
     def until_scraped(self) -> None:
         """Wait until every process was scraped after now. On a busy machine that takes longer than between two scrapes."""
         scraped = f"count(timestamp(up) > {time.time():.3f} and up == 1)"
-        self.until("every process to be scraped again", lambda: self.value(scraped) == len(JOBS))
+        self.until("every process to be scraped again", lambda: self.value(scraped) == len(SERVICES))
 
     def value(self, expression: str) -> float:
         """The one value of an expression now; 0 if it has none."""
@@ -138,7 +138,7 @@ def eventful_run(home: Path, alerts: Mapping[str, str]) -> Iterator[Watched]:
         stack = ending.enter_context(LocalStack(home / "stack", client_workers=1, environment=quick))
         (port,) = free_ports(1)
         file = home / "prometheus.yml"
-        configure(file, {JOBS[name]: target for name, target in stack.metrics_targets.items()}, SCRAPE)
+        configure(file, stack.metrics_targets, SCRAPE)
         address = f"127.0.0.1:{port}"
         command = (
             binary,
@@ -167,7 +167,7 @@ def eventful_run(home: Path, alerts: Mapping[str, str]) -> Iterator[Watched]:
 
 def _is_scraped(watched: Watched) -> bool:
     try:
-        return watched.value("count(count_over_time(up[30s]) >= 2 and up == 1)") == len(JOBS)
+        return watched.value("count(count_over_time(up[30s]) >= 2 and up == 1)") == len(SERVICES)
     except UnavailableError:
         return False  # it is starting
 
@@ -209,7 +209,7 @@ def _take_the_broker_away(watched: Watched, api: ControlApi, alerts: Mapping[str
                     if client.get("/v1/runs").status_code != httpx.codes.SERVICE_UNAVAILABLE:
                         raise UnavailableError("the API lists runs without its ledger")
             watched.stack.restart("valkey")
-            watched.until("the API to be ready", lambda: watched.stack.is_ready("api"))
+            watched.until("the API to be ready", lambda: watched.stack.is_ready("control"))
             time.sleep(4.0)
             if watched.value("sum(fedface_waiting_seconds_total)") > 0 or api.run(watched.run).phase in ENDED:
                 return
@@ -254,4 +254,4 @@ def _counted(target: str) -> frozenset[str]:
 
 def repeats_in_log(watched: Watched) -> Counter[str]:
     """Phase → how often the sweep published its commands again, as its log says."""
-    return Counter(record["phase"] for record in watched.records("control", "commands_repeated"))
+    return Counter(record["phase"] for record in watched.records("sweep", "commands_repeated"))

@@ -24,7 +24,7 @@ def test_it_reports_rounds_latency_and_what_each_process_used() -> None:
     assert [each["turnover_seconds"] is None for each in rounds] == [False, False, False, True]
     assert load["api_requests"] > 0
     assert 0 < load["api_ms"]["p50"] <= load["api_ms"]["p95"] <= load["api_ms"]["p99"]
-    processes = {"valkey", "api", "client", "aggregator", "evaluator", "control"}
+    processes = {"valkey", "control", "client", "aggregator", "evaluator", "sweep"}
     assert load["peak_mib"].keys() == load["cpu_seconds"].keys() == processes
     assert all(value > 0 for used in (load["peak_mib"], load["cpu_seconds"]) for value in used.values())
     assert report["growth"] is None

@@ -19,7 +19,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED
 from fedface_core.runtime.prompt_answers import PROMPT_SECONDS
 from fedface_stack.children import Children
-from fedface_stack.stack import JOBS, LocalStack
+from fedface_stack.stack import LocalStack
 from loadtest.dashboards.dashboard_files import dashboards
 from support.monitoring import DEPLOY, monitoring_binary, start_prometheus
 
@@ -81,7 +81,7 @@ def watched(server_processes: Children, tmp_path_factory: pytest.TempPathFactory
     binary = monitoring_binary("prometheus")
     home = tmp_path_factory.mktemp("monitoring")
     with LocalStack(home / "stack", client_workers=1) as stack, ExitStack() as ending:
-        targets = {JOBS[name]: target for name, target in stack.metrics_targets.items()}
+        targets = stack.metrics_targets
         url = start_prometheus(binary, home, targets, server_processes, ending, every=f"{SCRAPE:g}s")
         wait_for("every target to be scraped", lambda: up(url) == dict.fromkeys(targets, 1.0))
         started = time.time()

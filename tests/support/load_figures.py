@@ -20,7 +20,7 @@ def load_figures(clients: int, seconds: float) -> LoadFigures:
         )
         for number in range(ROUNDS + 1)
     )
-    usage = {"api": 80.0, "control": 200.0}
+    usage = {"control": 80.0, "sweep": 200.0}
     return LoadFigures(
         clients=clients,
         artifacts="directory",

@@ -36,27 +36,19 @@ from fedface_stack.local_ports import check_port_is_free, ports_until_the_end
 from fedface_stack.log_files import LogRotation, last_lines, start_anew
 
 SERVICES = {
-    "api": "fedface_control.api",
+    "control": "fedface_control.api",
     "client": "fedface_client",
     "aggregator": "fedface_aggregator",
     "evaluator": "fedface_evaluator",
-    "control": "fedface_control.worker",
+    "sweep": "fedface_control.worker",
 }
-IDENTITIES = {
-    "api": Identity.CONTROL,
-    "client": Identity.CLIENT,
-    "aggregator": Identity.AGGREGATOR,
-    "evaluator": Identity.EVALUATOR,
-    "control": Identity.SWEEP,
-}
+"""The processes of services, by the names that they have in compose, in Prometheus, in Redis and in S3."""
 ON_GPU = {f"{name}-gpu": name for name in ("client", "evaluator")}
 """The processes that a stack with a GPU has besides → the service of each. They take the tasks of plans for a GPU."""
 CONSOLE = "console"
 """The process that serves the console, if it is asked for. It is no part of `SERVICES`: it reaches the API alone."""
-JOBS = {"api": "control", "control": "sweep", "client": "client", "aggregator": "aggregator", "evaluator": "evaluator"}
-"""The job of each service in Prometheus, as compose's alerts and dashboards name it."""
-SIGNS_AS = {"api": CONTROL}
-"""The process whose messages are signed with the key of another name. The API is a part of control."""
+SIGNS_AS = {"sweep": CONTROL}
+"""The process whose messages are signed with the key of another name. The sweep is a part of control."""
 CLIENT_NICENESS = 5
 _START_SECONDS = 240.0  # for a process that hangs, also on a busy machine; a process that ends is noticed at once
 GRACE_SECONDS = 10.0  # for a worker to finish its present task or put it back into the queue
@@ -237,15 +229,15 @@ class LocalStack:
         api_port = self._api_port or ports.pop()
         check_port_is_free(api_port, "--api-port")
         self.api_url = f"http://{HOST}:{api_port}"
-        self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in self._modules} | {"api": f"{HOST}:{api_port}"}
+        self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in self._modules} | {"control": f"{HOST}:{api_port}"}
 
         secret = secrets.token_hex(24)
         broker_secrets = {identity: secrets.token_hex(24) for identity in with_redis_user()}
         broker_port = ports.pop()
         servers = [valkey(self.workdir, broker_port, secret, users_file(broker_secrets, operator_secret=secret))]
         own = {
-            name: {"FEDFACE_REDIS_URL": f"redis://{identity}:{broker_secrets[identity]}@{HOST}:{broker_port}/0"}
-            for name, identity in IDENTITIES.items()
+            name: {"FEDFACE_REDIS_URL": f"redis://{name}:{broker_secrets[Identity(name)]}@{HOST}:{broker_port}/0"}
+            for name in SERVICES
         }
         store = {
             "FEDFACE_ARTIFACTS": "directory",
@@ -256,8 +248,8 @@ class LocalStack:
             s3_ports = (ports.pop(), ports.pop(), ports.pop(), ports.pop())
             s3_secrets = {identity: secrets.token_hex(24) for identity in with_s3_key()}
             servers.append(seaweedfs(self.workdir, s3_ports, "operator", s3_secret, "fedface", s3_secrets))
-            for name, identity in IDENTITIES.items():
-                own[name] |= {"FEDFACE_S3_ACCESS_KEY": str(identity), "FEDFACE_S3_SECRET_KEY": s3_secrets[identity]}
+            for name in SERVICES:
+                own[name] |= {"FEDFACE_S3_ACCESS_KEY": name, "FEDFACE_S3_SECRET_KEY": s3_secrets[Identity(name)]}
             store = {
                 "FEDFACE_ARTIFACTS": "s3",
                 "FEDFACE_S3_ENDPOINT": f"{HOST}:{s3_ports[-1]}",
@@ -292,7 +284,7 @@ class LocalStack:
         """What Prometheus scrapes. A worker for the GPU belongs to the job of its service, as in compose."""
         jobs: dict[str, list[str]] = {}
         for name, target in self.metrics_targets.items():
-            jobs.setdefault(JOBS[ON_GPU.get(name, name)], []).append(target)
+            jobs.setdefault(ON_GPU.get(name, name), []).append(target)
         return jobs
 
     def _service(self, name: str, module: str) -> ProcessSpec:
@@ -308,7 +300,7 @@ class LocalStack:
             }
             | ({"FEDFACE_DEVICE": "cuda"} if name in ON_GPU else {})
         )
-        ready_url = f"{self.api_url}/readyz" if name == "api" else f"http://{target}/metrics"
+        ready_url = f"{self.api_url}/readyz" if name == "control" else f"http://{target}/metrics"
         # If all cores are busy, clients yield to the other services, for which an operator may wait.
         low_priority = ("nice", "-n", str(CLIENT_NICENESS)) if name == "client" else ()
         # -P: a `redis.py` in the current folder is not imported in place of the library.

@@ -28,7 +28,7 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["FEDFACE_METRICS_PORT"])), F
 def stand_in_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The environment of a stack whose services are stand-ins, which start at once and compute nothing."""
     (tmp_path / "stand_in.py").write_text(STAND_IN)
-    monkeypatch.setattr(stack_module, "SERVICES", {"api": "stand_in", "client": "stand_in"})
+    monkeypatch.setattr(stack_module, "SERVICES", {"control": "stand_in", "client": "stand_in"})
     monkeypatch.setattr(stack_module, "GRACE_SECONDS", 2.0)
     return {"PYTHONPATH": str(tmp_path)}
 

@@ -21,7 +21,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, prometheus, responds_ok, seaweedfs, valkey
 from fedface_stack.local_ports import free_ports
-from fedface_stack.stack import JOBS, SERVICES, LocalStack
+from fedface_stack.stack import SERVICES, LocalStack
 from support.servers import running
 
 ALERTS = Path(__file__).parents[3] / "deploy/prometheus/alerts.yml"
@@ -60,7 +60,7 @@ def test_prometheus_scrapes_every_service_for_the_console_and_knows_the_alerts(
             time.sleep(0.2)
             active = httpx.get(f"{stack.prometheus_url}/api/v1/targets", trust_env=False).json()["data"]["activeTargets"]
             scraped = {(target["labels"]["job"], target["labels"]["instance"]) for target in active}
-        assert scraped == {(JOBS[name], target) for name, target in stack.metrics_targets.items()}
+        assert scraped == {*stack.metrics_targets.items()}
         groups = httpx.get(f"{stack.prometheus_url}/api/v1/rules", trust_env=False).json()["data"]["groups"]
         assert sorted(rule["name"] for group in groups for rule in group["rules"]) == sorted(rules_of(ALERTS.read_text()))
 
@@ -112,8 +112,7 @@ def test_the_configuration_of_prometheus_names_its_targets(tmp_path: Path, monke
 
 def test_the_processes_of_the_stack_are_the_jobs_that_the_alerts_name() -> None:
     named = set(re.findall(r'up\{job="(\w+)"\}', ALERTS.read_text()))
-    assert set(JOBS.values()) == named
-    assert JOBS.keys() == SERVICES.keys()
+    assert set(SERVICES) == named
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool on PATH")

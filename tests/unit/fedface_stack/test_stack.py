@@ -23,8 +23,8 @@ from support.process_groups import group_members, have_ended
 
 
 def test_a_started_stack_answers_everywhere(stack: LocalStack) -> None:
-    assert set(stack.processes) == {"valkey", "api", "client"}
-    assert stack.metrics_targets["api"] == stack.api_url.removeprefix("http://")
+    assert set(stack.processes) == {"valkey", "control", "client"}
+    assert stack.metrics_targets["control"] == stack.api_url.removeprefix("http://")
     for target in stack.metrics_targets.values():
         assert httpx.get(f"http://{target}/metrics", trust_env=False).text == "1"  # one core to a worker process
     assert stack.ended() == []
@@ -121,7 +121,7 @@ def test_an_owner_that_is_killed_leaves_no_process(tmp_path: Path, stand_in_envi
 import sys, time
 from pathlib import Path
 from fedface_stack import stack
-stack.SERVICES = {{"api": "stand_in", "client": "stand_in"}}
+stack.SERVICES = {{"control": "stand_in", "client": "stand_in"}}
 started = stack.LocalStack(Path({str(tmp_path / "work")!r}), environment={stand_in_environment!r})
 started.start()
 print(*[process.pid for process in started.processes.values()], flush=True)
@@ -172,8 +172,8 @@ def test_prometheus_scrapes_a_service_with_and_without_a_gpu_as_one_job(
     scraped = {job["job_name"]: job["static_configs"][0]["targets"] for job in settings["scrape_configs"]}
     targets = stack.metrics_targets
     assert scraped == {
-        "control": [targets["api"]],
-        "sweep": [targets["control"]],
+        "control": [targets["control"]],
+        "sweep": [targets["sweep"]],
         "client": [targets["client"], targets["client-gpu"]],
         "aggregator": [targets["aggregator"]],
         "evaluator": [targets["evaluator"], targets["evaluator-gpu"]],

@@ -13,7 +13,7 @@ from loadtest.chaos.messages import BrokerUnavailableError
 from loadtest.chaos.progress import Progress, last_evaluation_at
 
 ROUNDS = 2
-EVERYONE = {"api", "control", "client", "aggregator", "evaluator", "valkey", "s3"}
+EVERYONE = {"control", "sweep", "client", "aggregator", "evaluator", "valkey", "s3"}
 
 
 class FakeServices:
@@ -169,13 +169,13 @@ def test_the_store_is_frozen_cut_and_filled_and_the_seed_decides() -> None:
 def test_the_clock_of_each_of_these_services_goes_wrong_once_and_before_the_last_round_ends() -> None:
     services = FakeServices()
     adversary = adversary_of(services, 4)
-    services.names.remove("client")  # it is away, so that control comes first
+    services.names.remove("client")  # it is away, so that the sweep comes first
     adversary.step(Progress(1, "open", last_evaluation_at(ROUNDS) - 1))
     services.names.add("client")
     for moment in moments():
         adversary.step(moment)
-    assert [name for fault, name in services.done if fault == "clock"] == ["control", "client"]
-    assert adversary.counts()["clock"] == {"client": 1, "control": 1}
+    assert [name for fault, name in services.done if fault == "clock"] == ["sweep", "client"]
+    assert adversary.counts()["clock"] == {"client": 1, "sweep": 1}
 
 
 def test_a_refusal_of_writes_is_tried_until_redis_answers() -> None:

@@ -188,19 +188,19 @@ def test_a_fault_that_never_happened_is_found(disturbed: RunSnapshot) -> None:
 
 def test_a_process_that_ends_by_itself_is_named() -> None:
     assert check_no_process_gave_up([]).passed
-    check = check_no_process_gave_up(["api", "client", "api"])
-    assert (check.passed, check.figures) == (False, {"api": 2, "client": 1})
+    check = check_no_process_gave_up(["control", "client", "control"])
+    assert (check.passed, check.figures) == (False, {"control": 2, "client": 1})
 
 
 def test_a_service_that_does_not_notice_its_wrong_clock_is_named(disturbed: RunSnapshot, tmp_path: Path) -> None:
     (fault,) = Kills(1).of(disturbed)
-    faults = [fault, *(dataclasses.replace(fault, kind=FaultKind.CLOCK, target=name) for name in ("client", "control"))]
-    for name in ("client", "control"):
+    faults = [fault, *(dataclasses.replace(fault, kind=FaultKind.CLOCK, target=name) for name in ("client", "sweep"))]
+    for name in ("client", "sweep"):
         (tmp_path / f"{name}.log").write_text("{'event': 'clock_skewed'}")
     assert check_wrong_clocks_noticed(tmp_path, faults).passed
-    (tmp_path / "control.log").write_text("{'event': 'worker_ready'}")
+    (tmp_path / "sweep.log").write_text("{'event': 'worker_ready'}")
     check = check_wrong_clocks_noticed(tmp_path, faults)
-    assert (check.passed, check.figures) == (False, {"services": ["client", "control"], "silent": ["control"]})
+    assert (check.passed, check.figures) == (False, {"services": ["client", "sweep"], "silent": ["sweep"]})
 
 
 def test_a_full_disk_that_took_a_write_is_found() -> None:

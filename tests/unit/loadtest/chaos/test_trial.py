@@ -56,7 +56,7 @@ def test_a_run_that_takes_too_long_fails_with_what_the_services_logged(
     stack: Any = FakeStack(tmp_path)
     with pytest.raises(ChaosError, match="the run has not ended after 0 s: preparing") as raised:
         run_fault_free(stack, PLAN, limit_seconds=0.0)
-    assert "control.log:\nthe last line of control" in str(raised.value)
+    assert "sweep.log:\nthe last line of sweep" in str(raised.value)
     assert "aggregator.log:\nthe last line of aggregator" in str(raised.value)
     assert stack.stopped
 
