@@ -56,8 +56,13 @@ def reads(megabytes: float) -> int:
     return max(1, ceil(megabytes * _MEGABYTE / BLOCK_BYTES))
 
 
+def client_task() -> Iterator[Call]:
+    """What a client process asks for in each task."""
+    yield Call("round_state")
+
+
 def opened_round(shape: RoundShape) -> Iterator[Call]:
-    """What a client process asks for in its first task of a round."""
+    """What a client process also asks for in its first task of a round."""
     yield Call("load_round", units=shape.clients)
     yield from model_version(shape)
     if not shape.has_rows:  # the guidance
