@@ -364,6 +364,30 @@ def test_participation_is_restored(ledger: RunLedger) -> None:
     assert {client for client, of in participation.items() if of.accepted} == {COHORT[0], COHORT[5]}
 
 
+def test_two_restorations_at_once_count_participation_once(ledger: RunLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator's command gives up waiting and asks again, while the first restoration still stores rounds."""
+    run = created_run()
+    rounds = [ended_round(number, (0, 5), (3,)) for number in (1, 2)]
+    rounds = [replace(ended, record=ended.record.model_copy(update={"run_id": run.id})) for ended in rounds]
+    execute = Pipeline.execute
+    trips: list[None] = []
+
+    def with_another_one_in_between(pipeline: Pipeline, raise_on_error: bool = True) -> list[Any]:
+        answers = execute(pipeline, raise_on_error)
+        trips.append(None)
+        if len(trips) == 2:
+            ledger.restore(run, rounds)
+        return answers
+
+    monkeypatch.setattr(Pipeline, "execute", with_another_one_in_between)
+    ledger.restore(run, rounds)
+    assert ledger.load(run.id) == run
+    assert [event.name for event in ledger.events(run.id)] == ["run_restored"]
+    assert ledger.participation(run.id) == {
+        client: Participation(invited=2, accepted=2 * (client in (COHORT[0], COHORT[5]))) for client in COHORT
+    }
+
+
 def test_a_deleted_run_leaves_nothing(ledger: RunLedger, run: Run) -> None:
     another, _ = restored(ledger)
     run = ledger.save(run, "round_opened", opened=open_round(PLAN, run.id, 0, COHORT, SHA, T0))

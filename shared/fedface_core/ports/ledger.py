@@ -138,7 +138,8 @@ class RunRecords(Protocol):
     ) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``.
 
-        A call that was interrupted has stored no run, and can be repeated. `WrongPhaseError` if the ledger has the run.
+        A call that was interrupted has stored no run, and can be repeated, even if it is still at work. `WrongPhaseError` if
+        the ledger has the run.
         """
 
     def delete(self, run_id: str) -> None:

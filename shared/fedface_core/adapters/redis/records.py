@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 from redis.client import Pipeline
@@ -142,20 +143,18 @@ class RedisRecords(RunLookup):
 
     def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""
-        keys = run_keys(run.id)
         with self._server.pipeline() as pipeline:
-            pipeline.exists(keys.run)
+            pipeline.exists(run_keys(run.id).run)
             (exists,) = pipeline.execute()
         if not exists:
-            with self._server.pipeline() as pipeline:
-                pipeline.delete(keys.invited, keys.answered)  # an interrupted restoration may have left them
-                pipeline.execute()
             for ended in rounds:
                 with self._server.pipeline() as pipeline:
                     _put_ended_round(pipeline, run.id, ended)
                     pipeline.execute()
-        if exists or not self._store_new(run, "run_restored", event_data(run, detail=detail)):
-            raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
+            data = event_data(run, detail=detail)
+            if self._store_new(run, "run_restored", data, *_participation(rounds)) or self.load(run.id) == run:
+                return  # a try whose answer was lost, or a restoration at the same time, may have stored just this
+        raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
 
     def delete(self, run_id: str) -> None:
         """Remove all records of a run."""
@@ -173,17 +172,24 @@ class RedisRecords(RunLookup):
             pipeline.zrem(ACTIVE, run_id)
             pipeline.execute()
 
-    def _store_new(self, run: Run, event: str, data: EventData) -> bool:
-        """Store a run and its first event with ``data``, unless the ledger has the run. Returns whether they were stored."""
+    def _store_new(
+        self, run: Run, event: str, data: EventData, invited: Mapping[str, int] = {}, answered: Mapping[str, int] = {}
+    ) -> bool:
+        """Store a run, its first event with ``data`` and its clients' participation, unless the ledger has the run.
+
+        ``invited`` and ``answered``: client → to how many training rounds it was invited, and how many accepted it. Returns
+        whether they were stored.
+        """
         keys = run_keys(run.id)
         record = run.model_dump_json()
         return bool(
             self._server.run_script(
                 "create.lua",
-                keys=[keys.run, keys.events, RUNS, ACTIVE],
+                keys=[keys.run, keys.events, RUNS, ACTIVE, keys.invited, keys.answered],
                 args=[
                     *(run.version, record, run.phase.value, event, json.dumps(dict(data), allow_nan=False)),
                     *(run.id, run.created_at.timestamp()),
+                    *(json.dumps([*chain(*counts.items())]) for counts in (invited, answered)),
                 ],
             )
         )
@@ -227,7 +233,10 @@ def _round_with_cohort(record: str, cohort: str) -> Round:
 
 
 def _put_ended_round(pipeline: Pipeline, run_id: str, ended: EndedRound) -> None:
-    """Add the commands that store an ended round to the pipeline: its record, its clients' outcome and participation."""
+    """Add the commands that store an ended round to the pipeline: its record and its clients' outcome.
+
+    They may be repeated, by another try or by another restoration at the same time. So none of them counts.
+    """
     record = ended.record
     keys_of_run = run_keys(run_id)
     keys = round_keys(run_id, record.number)
@@ -256,9 +265,11 @@ def _put_ended_round(pipeline: Pipeline, run_id: str, ended: EndedRound) -> None
     if ended.accepted:
         pipeline.hset(keys.accepted, mapping={client: update.model_dump_json() for client, update in ended.accepted.items()})
         pipeline.sadd(keys.accepted_shards, *{shard_of[client] for client in ended.accepted})
-    if record.kind is RoundKind.TRAINING:
-        for client in record.cohort:
-            if client not in record.carried:
-                pipeline.hincrby(keys_of_run.invited, client, 1)
-        for client in ended.accepted:
-            pipeline.hincrby(keys_of_run.answered, client, 1)
+
+
+def _participation(rounds: Sequence[EndedRound]) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Client → to how many of the training rounds it was invited, and client → how many of them accepted it."""
+    training = [ended for ended in rounds if ended.record.kind is RoundKind.TRAINING]
+    invited = Counter(client for ended in training for client in ended.record.cohort if client not in ended.record.carried)
+    answered = Counter(client for ended in training for client in ended.accepted)
+    return invited, answered
