@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from fedface_control.computed_with import computed_with
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
-from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
+from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import ENDED_ROUND, Round, RoundState
 from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
-from fedface_core.domain.run import Run
+from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 from fedface_core.runtime.traces import trace_round
@@ -29,7 +30,8 @@ def save_run(ports: Ports, run: Run, event: str, *, changed: Round | None = None
     """Put the record of a changed run, then save the run and the round that it changed. Returns the run as stored.
 
     This is for changes that no manifest tells of, such as a pause. `StaleVersionError` if another process was faster,
-    `NotFoundError` if the run was deleted: then the record is made equal to the ledger again.
+    `NotFoundError` if the run was deleted: then the record is made equal to the ledger again. It stays if the ledger has
+    lost the run.
     """
     _put_run_record(ports, run.next_version())
     try:
@@ -37,7 +39,7 @@ def save_run(ports: Ports, run: Run, event: str, *, changed: Round | None = None
             return save_ended_round(ports, run, event, changed, detail)
         return ports.ledger.save(run, event, changed=changed, detail=detail)
     except (StaleVersionError, NotFoundError):
-        _correct_run_record(ports, run.id)
+        _correct_run_record(ports, run)
         raise
 
 
@@ -55,7 +57,7 @@ def save_new_run(ports: Ports, run: Run) -> Run:
     try:
         ports.ledger.create(run)
     except WrongPhaseError:
-        _correct_run_record(ports, run.id)
+        _correct_run_record(ports, run)
     return ports.ledger.load(run.id)
 
 
@@ -63,15 +65,14 @@ def save_ended_round(ports: Ports, run: Run, event: str, ended: Round, detail: D
     """Put the manifest of an ended round, then save the round and its run. Returns the run as stored.
 
     `StaleVersionError` if another process was faster. If that process has ended the round, its manifest is put again, since
-    ours has replaced it.
+    ours has replaced it. `NotFoundError` if the run was deleted: then the manifest is removed. It stays if the ledger has
+    lost the run.
     """
     _put_manifest(ports, run.next_version(), ended)
     try:
         saved = ports.ledger.save(run, event, changed=ended, detail=detail)
-    except StaleVersionError:
-        stored = ports.ledger.load_round(run.id, ended.number)
-        if stored.phase in ENDED_ROUND:
-            _put_manifest(ports, ports.ledger.load(run.id).replace(round=ended.number), stored)
+    except (StaleVersionError, NotFoundError):
+        _correct_manifest(ports, run, ended.number)
         raise
     ended_at = ended.finished_at or ports.clock.now()
     trace_round(run.id, run.correlation_id, ended.number, ended.opened_at, ended_at, ended.phase)
@@ -106,12 +107,56 @@ def _put_run_record(ports: Ports, run: Run) -> None:
     ports.artifacts.put(object_keys.run(run.id), run.model_dump_json(indent=1).encode())
 
 
-def _correct_run_record(ports: Ports, run_id: str) -> None:
-    """Put the record of the run that the ledger has, or remove the record if the run was deleted."""
+def _correct_run_record(ports: Ports, run: Run) -> None:
+    """Put the record of the run that the ledger has, or remove the record if the run was deleted.
+
+    The run may change or be deleted between a look at the ledger and the put. So the ledger is looked at again after it.
+    """
+    put: Run | None = None
     try:
-        _put_run_record(ports, ports.ledger.load(run_id))
+        while (stored := ports.ledger.load(run.id)) != put:
+            _put_run_record(ports, stored)
+            put = stored
     except NotFoundError:
-        ports.artifacts.delete(object_keys.run(run_id))
+        if not _is_lost(ports, run):
+            ports.artifacts.delete(object_keys.run(run.id))
+
+
+def _correct_manifest(ports: Ports, run: Run, number: int) -> None:
+    """Put the manifest of the ended round that the ledger has, or remove the manifest if the run was deleted.
+
+    As for the record, the ledger is looked at again after each change.
+    """
+    key = object_keys.manifest(run.id, number)
+    seen: tuple[str, bool, Round] | None = None
+    try:
+        while True:
+            stored = ports.ledger.load(run.id)
+            is_deleted = stored.phase is RunPhase.DELETING or stored.correlation_id != run.correlation_id
+            current = ports.ledger.load_round(run.id, number)
+            if (stored.correlation_id, is_deleted, current) == seen:
+                return
+            seen = (stored.correlation_id, is_deleted, current)
+            if stored.phase is not RunPhase.DELETING and current.phase in ENDED_ROUND:
+                _put_manifest(ports, stored.replace(round=number), current)
+            elif is_deleted:
+                ports.artifacts.delete(key)
+    except NotFoundError:
+        if not _is_lost(ports, run):
+            ports.artifacts.delete(key)
+
+
+def _is_lost(ports: Ports, run: Run) -> bool:
+    """Whether the ledger has lost the run, and nobody has deleted it: its claim on its model version is still there.
+
+    A run that has no model version yet counts as deleted: nothing of it is lost that cannot be asked for again.
+    """
+    if run.model_sha256 is None or run.id in ports.ledger.known_runs([run.id]):
+        return False
+    with suppress(ArtifactMissingError):
+        ports.artifacts.size(object_keys.claim(run.model_sha256, run.id))
+        return True
+    return False
 
 
 def _put_manifest(ports: Ports, run: Run, ended: Round) -> None:
