@@ -144,6 +144,35 @@ def test_a_stale_save_changes_nothing(ledger: RunLedger, run: Run) -> None:
     assert [event.name for event in ledger.events(run.id)] == ["run_created", "run_started"]
 
 
+def test_a_save_whose_answer_was_lost_is_repeated_and_changes_nothing(ledger: RunLedger, run: Run) -> None:
+    """redis-py sends a script again if no answer comes: the caller is not told that somebody else was faster."""
+    first = open_round(PLAN, run.id, 0, COHORT, SHA, T0)
+    opened = ledger.save(run.in_round(0), "round_opened", opened=first)
+    ledger.accept(run.id, 0, COHORT[0], AcceptedUpdate(sha256=SHA, size=1, images=1))
+    assert ledger.save(run.in_round(0), "round_opened", opened=first) == opened
+    second = open_round(PLAN, run.id, 1, COHORT, SHA, T0)
+    both = ledger.save(opened.in_round(1), "round_opened", opened=second, changed=first.closed(T0))
+    assert ledger.save(opened.in_round(1), "round_opened", opened=second, changed=first.closed(T0)) == both
+    assert ledger.load(run.id) == both
+    assert ledger.tally(run.id, 0).accepted == 1
+    assert {of.invited for of in ledger.participation(run.id).values()} == {1}
+    assert [event.name for event in ledger.events(run.id)] == ["run_created", "round_opened", "round_opened"]
+
+
+def test_an_equal_run_with_another_round_is_somebody_elses_change(ledger: RunLedger, run: Run) -> None:
+    first = open_round(PLAN, run.id, 0, COHORT, SHA, T0)
+    opened = ledger.save(run.in_round(0), "round_opened", opened=first)
+    a_second_later = open_round(PLAN, run.id, 0, COHORT, SHA, T0 + timedelta(seconds=1))
+    with pytest.raises(StaleVersionError):
+        ledger.save(run.in_round(0), "round_opened", opened=a_second_later)
+    ledger.save(opened, "round_closed", changed=first.closed(T0))
+    with pytest.raises(StaleVersionError):
+        ledger.save(opened, "round_closed", changed=first.closed(T0 + timedelta(seconds=1)))
+    with pytest.raises(StaleVersionError, match="version 2, not 0"):
+        ledger.save(run.in_round(0), "round_opened", opened=first)
+    assert ledger.load_round(run.id, 0) == first.closed(T0)
+
+
 def test_of_many_savers_with_one_version_exactly_one_wins(ledger: RunLedger, run: Run) -> None:
     def save(saver: int) -> Run | None:
         try:

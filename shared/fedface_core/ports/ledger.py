@@ -118,8 +118,10 @@ class RunRecords(Protocol):
         forgotten: those of the ``changed`` round if its phase is another one, and those of the run itself if its phase is
         another one or the run has ended.
 
-        Nothing is stored if an error is raised: `StaleVersionError` if the stored version is another one, since somebody
-        else has changed the run; `NotFoundError` if there is no such run, or ``changed`` was never opened.
+        A change that the ledger has stored already, as the newest one, is returned again, and nothing is stored: the answer
+        to an earlier try was lost. Nothing is stored if an error is raised: `StaleVersionError` if the stored version is
+        another one, since somebody else has changed the run; `NotFoundError` if there is no such run, or ``changed`` was
+        never opened.
         """
 
     def record_event(
