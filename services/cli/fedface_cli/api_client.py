@@ -139,8 +139,9 @@ class ControlApi:
         return None if answer.status_code == httpx.codes.NO_CONTENT else self._body(RunDetail, answer)
 
     def restore(self, run_id: str) -> RunDetail:
-        """Restore a run that the ledger has lost, or has an older state of. `WrongPhaseError` if it is there as in the store,
-        even if an earlier try restored it.
+        """Restore a run that the ledger has lost, or has an older state of.
+
+        `WrongPhaseError` if it is there as in the store, even if an earlier try restored it.
         """
         return self._change(RunDetail, "POST", f"/runs/{run_id}/restore", timeout=_RESTORING)
 
