@@ -118,10 +118,9 @@ class RunRecords(Protocol):
         forgotten: those of the ``changed`` round if its phase is another one, and those of the run itself if its phase is
         another one or the run has ended.
 
-        A change that the ledger has stored already, as the newest one, is returned again, and nothing is stored: the answer
-        to an earlier try was lost. Nothing is stored if an error is raised: `StaleVersionError` if the stored version is
-        another one, since somebody else has changed the run; `NotFoundError` if there is no such run, or ``changed`` was
-        never opened.
+        A change that is the newest one stored is returned again: the answer to an earlier try was lost. Nothing is stored if
+        an error is raised: `StaleVersionError` if the stored version is another one, since somebody else has changed the
+        run; `NotFoundError` if there is no such run, or ``changed`` was never opened.
         """
 
     def record_event(
@@ -140,8 +139,7 @@ class RunRecords(Protocol):
     ) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``.
 
-        A call that was interrupted has stored no run, and can be repeated, even if it is still at work. `WrongPhaseError` if
-        the ledger has the run.
+        An interrupted call has stored no run. Calls may be repeated, also at once. `WrongPhaseError` if the ledger has it.
         """
 
     def delete(self, run_id: str) -> None:
