@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +11,6 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from fedface_core.files.whole_file import whole_file
-from fedface_stack.embedded_servers import HOST, seaweedfs
-from fedface_stack.local_ports import free_ports
 from loadtest.bench.aggregator_process import (
     MemoryFigures,
     RateFigures,
@@ -24,9 +21,9 @@ from loadtest.bench.aggregator_process import (
     run_in_process,
 )
 from loadtest.bench.machine import this_machine
+from loadtest.bench.own_servers import own_s3
 from loadtest.bench.repetitions import Repeated, ratios
 from loadtest.bench.report import BenchmarkReport
-from loadtest.bench.server_process import running
 from loadtest.bench.synthetic_round import StoreLocation, put_round
 
 _RATE_MB: Final = 250
@@ -127,8 +124,5 @@ def _empty_store(artifacts: str) -> Iterator[StoreLocation]:
         if artifacts == "directory":
             yield StoreLocation(directory=workdir / "artifacts")
             return
-        master, volume, filer, s3 = free_ports(4)
-        secret = secrets.token_hex(24)
-        server = seaweedfs(workdir, (master, volume, filer, s3), "fedface", secret, "fedface")
-        with running(server, workdir):
-            yield StoreLocation(endpoint=f"{HOST}:{s3}", bucket="fedface", access_key="fedface", secret_key=secret)
+        with own_s3(workdir) as s3:
+            yield StoreLocation(endpoint=s3.endpoint, bucket=s3.bucket, access_key=s3.access_key, secret_key=s3.secret_key)

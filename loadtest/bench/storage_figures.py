@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,15 +23,12 @@ from fedface_control.upkeep.restore import restore_all
 from fedface_core.adapters.directory import LocalArtifacts
 from fedface_core.adapters.memory import RecordingPublisher
 from fedface_core.adapters.redis.ledger import RedisLedger
-from fedface_core.adapters.s3 import S3Artifacts
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.contracts import object_keys
 from fedface_core.ports import ArtifactStore, Ports
-from fedface_stack.embedded_servers import HOST, seaweedfs, valkey
-from fedface_stack.local_ports import free_ports
 from loadtest.bench.ended_runs import put_ended_runs, run_id
+from loadtest.bench.own_servers import own_redis, own_s3
 from loadtest.bench.report import BenchmarkReport
-from loadtest.bench.server_process import running
 
 RUNS_TO_A_STRAY: Final = 25
 """In this many runs there is one object that nothing names."""
@@ -56,17 +52,12 @@ def empty_ports(artifacts: Literal["directory", "s3"]) -> Iterator[tuple[Ports, 
     """Ports on servers of their own, which end with the block, and a function that loses all that the ledger holds."""
     with tempfile.TemporaryDirectory(prefix="fedface-bench-") as directory, ExitStack() as servers:
         workdir = Path(directory)
-        secret = secrets.token_hex(24)
-        redis_port, master, volume, filer, s3 = free_ports(5)
-        servers.enter_context(running(valkey(workdir, redis_port, secret), workdir))
-        url = f"redis://:{secret}@{HOST}:{redis_port}/0"
+        url = servers.enter_context(own_redis(workdir))
         store: ArtifactStore
         if artifacts == "directory":
             store = LocalArtifacts(workdir / "artifacts")
         else:
-            server = seaweedfs(workdir, (master, volume, filer, s3), "fedface", secret, "fedface")
-            servers.enter_context(running(server, workdir))
-            store = S3Artifacts(f"{HOST}:{s3}", "fedface", "fedface", secret)
+            store = servers.enter_context(own_s3(workdir)).artifacts()
         client = servers.enter_context(redis.Redis.from_url(url))
         yield Ports(RedisLedger(url), store, RecordingPublisher(), SystemClock()), client.flushdb
 

@@ -199,14 +199,14 @@ def _kill_a_process_that_trains(watched: Watched, api: ControlApi) -> None:
 
 def _take_the_broker_away(watched: Watched, api: ControlApi, alerts: Mapping[str, str]) -> None:
     """Kill the broker until a task has waited for it. It comes back each time, with what it had."""
-    with httpx.Client(base_url=watched.stack.api_url, trust_env=False, timeout=30, follow_redirects=True) as client:
+    with httpx.Client(base_url=watched.stack.api_url, trust_env=False, timeout=30) as client:
         for attempt in range(3):
             watched.until("the next round", lambda: (api.run(watched.run).round or 0) >= 2)
             watched.stack.kill("valkey")
             watched.note("DependencyUnreachable", alerts["DependencyUnreachable"])
             if attempt == 0:
                 for _ in range(REQUESTS_REFUSED):
-                    if client.get("/runs").status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    if client.get("/v1/runs").status_code != httpx.codes.SERVICE_UNAVAILABLE:
                         raise UnavailableError("the API lists runs without its ledger")
             watched.stack.restart("valkey")
             watched.until("the API to be ready", lambda: watched.stack.is_ready("api"))

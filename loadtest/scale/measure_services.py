@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Final
 
 import psutil
@@ -22,10 +21,9 @@ from redis import Redis
 from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.adapters.directory import LocalArtifacts
 from fedface_core.adapters.redis.ledger import RedisLedger
-from fedface_core.adapters.s3 import S3Artifacts
 from fedface_core.domain.commands import FoldShard
 from fedface_core.domain.errors import ArtifactMissingError
-from fedface_core.domain.ids import client_id
+from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import open_round
 from fedface_core.domain.run import Run
@@ -34,9 +32,7 @@ from fedface_core.ports import ArtifactStore, RunLedger, TaskPublisher
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_core.signing.keys import own_keys
-from fedface_stack.embedded_servers import HOST, seaweedfs, valkey
-from fedface_stack.local_ports import free_ports
-from loadtest.bench.server_process import running
+from loadtest.bench.own_servers import own_redis, own_s3
 from loadtest.scale.service_times import Cost
 
 COHORTS: Final = (1_000, 20_000)
@@ -55,23 +51,18 @@ def measure_services(source: str) -> dict[str, dict[str, Cost]]:
     """For the table `calls` and for each kind of store: call → its cost. ``source`` says where and how it was measured."""
     with tempfile.TemporaryDirectory(prefix="fedface-bench-") as directory, ExitStack() as servers:
         workdir = Path(directory)
-        secret = token_hex(24)
-        redis_port, master, volume, filer, s3 = free_ports(5)
-        servers.enter_context(running(valkey(workdir, redis_port, secret), workdir))
-        weed = servers.enter_context(
-            running(seaweedfs(workdir, (master, volume, filer, s3), "fedface", secret, "fedface"), workdir)
-        )
-        url = f"redis://:{secret}@{HOST}:{redis_port}/0"
+        url = servers.enter_context(own_redis(workdir))
+        s3 = servers.enter_context(own_s3(workdir))
         settings = Settings(redis_url=SecretStr(url), artifacts="directory", artifact_directory=workdir)
         of_redis = Meter(_time_of_redis(servers.enter_context(Redis.from_url(url))), source)
         for clients in COHORTS:
             _measure_round(RedisLedger(url), of_redis, clients)
         with create_celery(settings, "control") as app:
             _measure_broker(CeleryPublisher(app, own_keys()), of_redis)
-        of_s3 = Meter(_time_of_process(weed.pid), source)
+        of_s3 = Meter(_time_of_process(s3.pid), source)
         of_directory = Meter(lambda: 0.0, source)  # there is no server
         for megabytes in MEGABYTES:
-            _measure_objects(S3Artifacts(f"{HOST}:{s3}", "fedface", "fedface", secret), of_s3, megabytes)
+            _measure_objects(s3.artifacts(), of_s3, megabytes)
             _measure_objects(LocalArtifacts(workdir / "artifacts"), of_directory, megabytes)
         return {"calls": of_redis.costs, "s3": of_s3.costs, "directory": of_directory.costs}
 
@@ -139,7 +130,7 @@ def _measure_round(ledger: RunLedger, meter: Meter, clients: int) -> None:
     """What the services ask of the ledger in a round of so many clients."""
     plan = Plan.model_validate({"name": "scale", "split": {"clients": clients, "test": 2}})
     everyone = tuple(client_id(index) for index in range(clients))
-    run = Run(id=f"run-{token_hex(6)}", plan=plan, correlation_id="c" * 32, created_at=_NOW).started(_NOW)
+    run = Run(id=new_run_id(), plan=plan, correlation_id="c" * 32, created_at=_NOW).started(_NOW)
     ledger.create(run)
     number = 4
 
@@ -201,7 +192,7 @@ def _measure_combined(ledger: RunLedger, meter: Meter, run_id: str, number: int,
 
 def _measure_broker(publisher: TaskPublisher, meter: Meter) -> None:
     """The publishing of tasks, as control does it."""
-    command = FoldShard(run_id=f"run-{token_hex(6)}", round=1, shard=0)
+    command = FoldShard(run_id=new_run_id(), round=1, shard=0)
 
     def publish(count: int) -> None:
         publisher.publish_all([command] * count, correlation_id="c" * 32)
@@ -215,7 +206,7 @@ def _measure_objects(store: ArtifactStore, meter: Meter, megabytes: float) -> No
     data = bytes(round(1e6 * megabytes))
     buffer = bytearray(len(data))
     times = 300 if megabytes < 1 else 100
-    key = f"runs/run-{token_hex(6)}/rounds/1/updates"
+    key = f"runs/{new_run_id()}/rounds/1/updates"
 
     def missing(index: int) -> None:
         try:

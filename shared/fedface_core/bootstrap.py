@@ -48,7 +48,7 @@ def connect_api_keys(settings: ControlSettings) -> ApiKeys:
     return RedisApiKeys(settings.redis_address)
 
 
-def connect_dead_letters(settings: ControlSettings) -> DeadLetters:
+def connect_dead_letters(settings: Settings) -> DeadLetters:
     """The messages that workers have dropped: in the broker's Redis, which is first contacted when it is used."""
     return RedisDeadLetters(settings.redis_address)
 

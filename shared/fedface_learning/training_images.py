@@ -6,8 +6,8 @@ Suffixes of tensor and array names: N images, C channels, H×W pixels.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
@@ -69,32 +69,47 @@ def read_all_images(
             labelled = _labelled(identities, file, written)
         ranks.wait_for_all()
         return labelled
-    try:
-        with TemporaryFile(dir=folder) as file:
-            written = _write(dataset, identities, file, workers, on_progress)
-            ranks.from_first(written)
-            # The mapping keeps the file until the tensor is gone.
-            labelled = _labelled(identities, file, written)
-            ranks.wait_for_all()
-    except OSError as error:
-        raise InvalidInputError(f"the images cannot be written to {folder or gettempdir()}: {error.strerror}") from error
+    with ExitStack() as stack:
+        with _unwritable_is_wrong_input(folder):
+            file = stack.enter_context(TemporaryFile(dir=folder))
+        written = _write(dataset, identities, file, folder, workers, on_progress)
+        ranks.from_first(written)
+        # The mapping keeps the file until the tensor is gone.
+        labelled = _labelled(identities, file, written)
+        ranks.wait_for_all()
     return labelled
 
 
 def _write(
-    dataset: FaceDataset, identities: Sequence[str], file: BinaryIO, workers: int, on_progress: OnProgress | None
+    dataset: FaceDataset,
+    identities: Sequence[str],
+    file: BinaryIO,
+    folder: Path | None,
+    workers: int,
+    on_progress: OnProgress | None,
 ) -> _WrittenFile:
     counts: list[int] = []
     shape: tuple[int, ...] = ()
     with closing(images_in_order(dataset, identities, workers)) as of_each:
         for images_NCHW in of_each:
-            file.write(images_NCHW.tobytes())
+            with _unwritable_is_wrong_input(folder):
+                file.write(images_NCHW.tobytes())
             counts.append(len(images_NCHW))
             shape = images_NCHW.shape[1:]
             if on_progress:
                 on_progress(len(counts), len(identities))
-    file.flush()
+    with _unwritable_is_wrong_input(folder):
+        file.flush()
     return _WrittenFile(f"/proc/{os.getpid()}/fd/{file.fileno()}", (sum(counts), *shape), tuple(counts))
+
+
+@contextmanager
+def _unwritable_is_wrong_input(folder: Path | None) -> Iterator[None]:
+    """An `OSError` of the block becomes an `InvalidInputError` that names the folder which cannot be written to."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInputError(f"the images cannot be written to {folder or gettempdir()}: {error.strerror}") from error
 
 
 def _opened(written: _WrittenFile) -> BinaryIO:

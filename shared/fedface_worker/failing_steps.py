@@ -7,16 +7,18 @@ from contextlib import AbstractContextManager
 from functools import partial, wraps
 from typing import Final, TypeVar
 
-from fedface_core.contracts.tasks import ROUTES
-from fedface_core.domain.commands import Command, FoldShard, HandleFact, ReduceRound
+from fedface_core.contracts.tasks import ROUTES, round_of
+from fedface_core.domain.commands import Command, FoldShard, HandleFact, HandOnShares, ReduceRound
 from fedface_core.domain.errors import FedFaceError, TooFewUpdatesError
 from fedface_core.domain.facts import OwnedStep, StepFailed
 from fedface_core.ports import Ports
-from fedface_core.runtime.failing_steps import command_came_back, counting_failures, round_of
+from fedface_core.runtime.failing_steps import command_came_back, counting_failures
 from fedface_core.signing.life import working_for
 from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
 
+_OF_ONE_COHORT: Final = (HandOnShares, FoldShard, ReduceRound)
+"""What these stumble over may be of one client, and the next cohort has others."""
 _LONGEST_REASON: Final = 1000
 """In characters. Weights that do not fit name their tensors."""
 CommandT = TypeVar("CommandT", bound=Command)
@@ -55,27 +57,21 @@ def failed_step(command: Command, what: str, error: FedFaceError) -> StepFailed:
     ``what`` could not be done, in words; of the ``error`` the fact has what may leave the machine.
     """
     reason = public_reason(error, _LONGEST_REASON)
-    return StepFailed(
-        run_id=command.run_id,
-        step=_owned(command),
-        round=round_of(command),
-        reason=f"{what}: {reason}" if what else reason,
-        fresh_cohort_may_help=isinstance(error, TooFewUpdatesError),
-    )
+    may_help = isinstance(error, TooFewUpdatesError) or isinstance(command, HandOnShares)
+    return _failed(command, f"{what}: {reason}" if what else reason, fresh_cohort_may_help=may_help)
 
 
 def report_failed_step(ports: Ports, command: Command, correlation_id: str, reason: str) -> None:
     """Tell control that the step of a command is given up, and why; the ``reason`` may leave the machine."""
-    fact = StepFailed(
-        run_id=command.run_id,
-        step=_owned(command),
-        round=round_of(command),
-        reason=reason,
-        # What a sum stumbles over may be in one update, and the next cohort brings others.
-        fresh_cohort_may_help=isinstance(command, FoldShard | ReduceRound),
-    )
+    fact = _failed(command, reason, fresh_cohort_may_help=isinstance(command, _OF_ONE_COHORT))
     ports.publisher.publish(HandleFact(run_id=command.run_id, fact=fact), correlation_id=correlation_id)
 
 
-def _owned(command: Command) -> OwnedStep:
-    return OwnedStep(ROUTES[type(command)].task)
+def _failed(command: Command, reason: str, *, fresh_cohort_may_help: bool) -> StepFailed:
+    return StepFailed(
+        run_id=command.run_id,
+        step=OwnedStep(ROUTES[type(command)].task),
+        round=round_of(command),
+        reason=reason,
+        fresh_cohort_may_help=fresh_cohort_may_help,
+    )

@@ -252,6 +252,7 @@ def test_the_fleet_is_shown_as_far_as_the_api_tells(hand: tuple[ByHand, TestClie
     runs.completed()
     html = browser.get("/fleet").text
     assert "ledger answers" in html
+    assert "artifact store answers" in html
     assert re.search(r'<th scope="row">client</th><td class="number">\d+</td>', html)
     assert re.search(r'phase=completed">completed</a></th><td class="number">1</td>', html)
 

@@ -363,6 +363,25 @@ def test_a_run_that_is_there_is_not_restored(ledger: RunLedger, run: Run) -> Non
     assert ledger.rounds(run.id) == []
 
 
+def test_an_older_state_of_a_run_is_replaced_if_that_is_asked_for(ledger: RunLedger, run: Run) -> None:
+    """Redis has come back from an older copy, and the store knows better."""
+    opened = open_round(PLAN, run.id, 7, COHORT, SHA, T0)
+    older = ledger.save(run.in_round(7), "round_opened", opened=opened)
+    newer = run.model_copy(update={"version": 9, "phase": RunPhase.RUNNING})
+    rounds = [ended_round(number, (0, 5), (3,)) for number in (0, 1)]
+    rounds = [replace(ended, record=ended.record.model_copy(update={"run_id": run.id})) for ended in rounds]
+    with pytest.raises(WrongPhaseError, match="nothing to restore"):
+        ledger.restore(newer, rounds, replaces=older.version + 1)
+    assert ledger.load(run.id) == older
+    ledger.restore(newer, rounds, replaces=older.version)
+    assert ledger.load(run.id) == newer
+    assert ledger.rounds(run.id) == [ended.record for ended in rounds]
+    assert [event.name for event in ledger.events(run.id)] == ["run_restored"]
+    assert {of.invited for of in ledger.participation(run.id).values()} == {1}
+    assert not ledger.was_deleted(run.id)
+    assert ledger.runs() == ledger.active_runs() == [newer]
+
+
 def test_participation_counts_training_rounds(ledger: RunLedger, run: Run) -> None:
     assert ledger.participation(run.id) == {}
     update = AcceptedUpdate(sha256=SHA, size=1, images=1)
@@ -427,9 +446,7 @@ def test_a_deleted_run_leaves_nothing(ledger: RunLedger, run: Run) -> None:
     with pytest.raises(NotFoundError):
         ledger.tally(run.id, 0)
     assert ledger.runs() == [another]
-    ledger.create(run)
-    assert ledger.rounds(run.id) == []
-    assert ledger.participation(run.id) == {}
+    assert not ledger.was_deleted(another.id)
 
 
 def test_a_run_that_is_being_deleted_is_active_though_it_had_ended(ledger: RunLedger, run: Run) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from fedface_core.adapters.memory import ManualClock, MemoryLedger
+from fedface_core.adapters.redis.keys import ACTIVE, DELETED, LEFTOVERS, RUNS
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.deposit import Deposit
 from fedface_core.domain.errors import FedFaceError
@@ -157,22 +158,42 @@ class LedgerMachine(RuleBasedStateMachine):
     def delete(self, run_id: str) -> None:
         self.both(lambda ledger: ledger.delete(run_id))
 
+    @rule(run_id=run_ids)
+    def lose(self, run_id: str) -> None:
+        """The servers forget all of a run, and that it was deleted."""
+        self.memory.lose(run_id)
+        with redis.Redis.from_url(self.url) as server:
+            for key in server.keys(f"fedface:{{{run_id}}}:*"):
+                server.delete(key)
+            for index in (RUNS, ACTIVE, DELETED, LEFTOVERS):
+                server.zrem(index, run_id)
+
+    @rule(run_id=run_ids)
+    def nothing_is_left(self, run_id: str) -> None:
+        self.both(lambda ledger: ledger.forget_leftovers(run_id))
+
+    @invariant()
+    def they_remember_the_same_deleted_runs(self) -> None:
+        for before in (self.clock.now(), self.clock.now() + timedelta(microseconds=1)):
+            assert self.memory.leftovers(before) == self.redis.leftovers(before)
+        for run_id in RUN_IDS:
+            assert self.memory.was_deleted(run_id) == self.redis.was_deleted(run_id)
+
     @rule(run_id=run_ids, lost=st.booleans())
     def restore(self, run_id: str, lost: bool) -> None:
         """Restore a run from what the ledger had of its ended rounds."""
 
-        def restore(ledger: RunLedger) -> None:
-            run = ledger.load(run_id)
-            ended = [
+        def known(ledger: RunLedger) -> tuple[Run, list[EndedRound]]:
+            return ledger.load(run_id), [
                 EndedRound(done, ledger.accepted(run_id, done.number), ledger.failed(run_id, done.number))
                 for done in ledger.rounds(run_id)
                 if done.phase in (RoundPhase.FINISHED, RoundPhase.ABANDONED)
             ]
-            if lost:
-                ledger.delete(run_id)
-            ledger.restore(run, ended)
 
-        self.both(restore)
+        if stored := self.both(known):
+            if lost:
+                self.lose(run_id)
+            self.both(lambda ledger: ledger.restore(*stored))
 
     @invariant()
     def they_know_the_same(self) -> None:

@@ -27,6 +27,7 @@ from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.simulation.simulate import simulate
 from fedface_worker.workbench import Workbench
 from support.in_process import Disorder, InProcess
+from support.lost_ledger import lose_run
 from support.slow_clients import make_slow
 from support.stride import Stride
 from support.tiny_run import tiny_plan, write_faces
@@ -244,7 +245,7 @@ def test_workers_that_outlive_the_ledger_work_for_the_rounds_of_the_restored_one
         services.step()
     if retried:
         retry_round(services.ports, run_id, number)
-    services.ports.ledger.delete(run_id)
+    lose_run(services.ports.ledger, run_id)
     services.publisher.published.clear()
     restore_run(services.ports, run_id)
     score = partial(evaluate_model, Workbench(services.ports, roots=ANYWHERE))
@@ -260,7 +261,7 @@ def test_a_cancelled_run_is_shown_though_its_ledger_has_forgotten_rounds(many_fa
     run_id = services.start()
     withhold_evaluations(services, run_id, 4)
     cancel_run(services.ports, run_id)
-    services.ports.ledger.delete(run_id)
+    lose_run(services.ports.ledger, run_id)
     restored = restore_run(services.ports, run_id)
     assert restored.phase is RunPhase.CANCELLED
     assert run_summary(services.ports.ledger, restored).scores is None

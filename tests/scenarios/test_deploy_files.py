@@ -170,6 +170,36 @@ def test_every_image_can_be_another_by_a_variable(tmp_path: Path) -> None:
     assert images == {f"mirror/{name.lower()}@sha256:{'0' * 64}" for name in names}
 
 
+def test_an_image_is_built_in_one_way_whichever_service_builds_it(tmp_path: Path) -> None:
+    """Two services built the slim image without PYTHON_IMAGE."""
+    (tmp_path / "env").write_text((ROOT / ".env.example").read_text() + "PYTHON_IMAGE=mirror/python\n")
+    answer = compose(*WITH_TLS, "--profile", "gpu", "config", "--format", "json", env_file=tmp_path / "env")
+    services = json.loads(answer.stdout)["services"]
+    built = {
+        (service["image"], json.dumps(service["build"], sort_keys=True))
+        for service in services.values()
+        if "build" in service
+    }
+    assert len(built) == len({image for image, _ in built}) == 3
+    assert all(json.loads(build)["args"]["PYTHON_IMAGE"] == "mirror/python" for _, build in built)
+
+
+def test_a_variable_has_one_default() -> None:
+    defaults: dict[str, set[str]] = {}
+    for file in ROOT.glob("docker-compose*.yml"):
+        for name, default in re.findall(r"\$\{([A-Z0-9_]+):-((?:[^${}]|\$\{[^}]*\})*)\}", file.read_text()):
+            defaults.setdefault(name, set()).add(default)
+    assert "MINIO_ROOT_USER" in defaults
+    defaults.pop("API_NAME")  # without one the API's certificate is for localhost, and the API needs no name
+    assert {name: found for name, found in defaults.items() if len(found) > 1} == {}
+
+
+def test_the_example_names_all_compose_files_in_one_line() -> None:
+    """It had a line for each, of which Compose would have read the last."""
+    (line,) = re.findall(r"^#? ?COMPOSE_FILE=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert sorted(line.split(":")) == sorted(file.name for file in ROOT.glob("docker-compose*.yml"))
+
+
 @pytest.mark.parametrize("name", sorted(SERVERS))
 def test_images_of_others_are_pinned_to_a_release(composed: dict[str, Any], name: str) -> None:
     image = composed["services"][name]["image"]
@@ -392,17 +422,16 @@ def test_the_placeholders_are_refused_except_in_development(
     assert load_settings(SETTINGS[name]).environment == "development"
 
 
-def test_every_secret_of_the_example_is_a_placeholder_that_the_first_step_refuses() -> None:
+def test_every_secret_of_the_example_is_a_placeholder_that_the_first_step_refuses(composed: dict[str, Any]) -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     example = dict(line.split("=", 1) for line in lines if re.match("[A-Z]", line))
-    secrets = sorted(name for name in example if "PASSWORD" in name or "SECRET" in name)
+    secrets = sorted(name for name in example if "PASSWORD" in name or "SECRET" in name or "KEY" in name)
     of_services = [f"{kind}_{name.upper()}" for kind in ("REDIS_PASSWORD", "S3_SECRET") for name in OWN]
-    assert secrets == sorted(["GRAFANA_ADMIN_PASSWORD", "MINIO_ROOT_PASSWORD", *of_services])
+    others = ["GRAFANA_ADMIN_PASSWORD", "MINIO_ROOT_PASSWORD", "API_FIRST_KEY", "API_METRICS_KEY"]
+    assert secrets == sorted([*others, *of_services])
+    given = composed["services"]["prepare"]["environment"]
     for refused in secrets:
-        environment = dict.fromkeys(secrets, "a-secret-of-ones-own") | {
-            "FEDFACE_ENVIRONMENT": example["FEDFACE_ENVIRONMENT"],
-            refused: example[refused],
-        }
+        environment = given | dict.fromkeys(secrets, "a-secret-of-ones-own") | {refused: given[refused]}
         script = ["sh", str(ROOT / "deploy/docker/prepare.sh")]
         answer = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=10)
         assert answer.returncode == 78

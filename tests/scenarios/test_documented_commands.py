@@ -20,8 +20,9 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=[page.relative_to(ROOT).a
 
 def command_lines(page: Path) -> list[list[str]]:
     """The lines of a page's blocks of code that begin with a dollar, as words, without comments and what follows a pipe or
-    goes into a file."""
+    goes into a file. Of a line that puts an answer into a variable, the command."""
     lines = re.findall(r"^\$ (?:\.venv/bin/)?(.*)$", page.read_text(), re.MULTILINE)
+    lines = [re.sub(r"^\w+=\$\((.*?)\)(\s+#.*)?$", r"\1", line) for line in lines]
     words = [shlex.split(line.replace("…", ""), comments=True) for line in lines]
     return [[*itertools.takewhile(lambda word: word not in {"|", ">", "2>", "&"}, line)] for line in words]
 
@@ -57,6 +58,14 @@ def test_each_make_target_exists(page: Path) -> None:
     named = {word for words in command_lines(page) if words and words[0] == "make" for word in words[1:]}
     named |= set(re.findall(r"`make ([a-z-]+)`", page.read_text()))
     assert {name for name in named if re.fullmatch(r"[a-z-]+", name)} <= targets
+
+
+def test_a_command_whose_answer_goes_into_a_variable_is_looked_at(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "$ RUN=$(fedface run create plan.toml --begin)   # prints the id (of the run)\n$ fedface run watch $RUN\n"
+    )
+    assert command_lines(page) == [["fedface", "run", "create", "plan.toml", "--begin"], ["fedface", "run", "watch", "$RUN"]]
 
 
 def test_a_wrong_command_and_a_wrong_option_are_noticed() -> None:

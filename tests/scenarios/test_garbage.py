@@ -16,6 +16,7 @@ from fedface_core.contracts import object_keys
 from fedface_learning.simulation.simulate import simulate
 from support.garbage import collect_garbage
 from support.in_process import InProcess
+from support.lost_ledger import lose_run
 from support.moments import lose_ledger, moments
 from support.stride import Stride
 from support.tiny_run import tiny_plan
@@ -97,7 +98,7 @@ def test_weights_that_a_lost_run_is_to_start_from_are_no_garbage(faces: Path) ->
     assert first.model_sha256 is not None
     clone = clone_run(services.ports, first.id, {"model": {"weights": first.model_sha256}})
     for run_id in (clone.id, first.id):
-        services.ports.ledger.delete(run_id)
+        lose_run(services.ports.ledger, run_id)
     restore_run(services.ports, first.id)
     delete_run(services.ports, first.id, first.id)
     services.sweep_after(7200)
@@ -108,7 +109,7 @@ def test_weights_that_a_lost_run_is_to_start_from_are_no_garbage(faces: Path) ->
 def test_what_an_unreadable_run_may_name_is_no_garbage(faces: Path) -> None:
     services = InProcess(tiny_plan(faces, rounds=1))
     run = services.run()
-    services.ports.ledger.delete(run.id)
+    lose_run(services.ports.ledger, run.id)
     services.ports.artifacts.put(object_keys.run(run.id), b"half a rec")
     services.ports.artifacts.put(object_keys.class_embeddings(run.id, SHA), b"of which round?")
     services.ports.artifacts.put(object_keys.model(SHA), b"never claimed")

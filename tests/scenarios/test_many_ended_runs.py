@@ -17,6 +17,7 @@ from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLed
 from fedface_core.contracts import object_keys
 from fedface_core.ports import Ports
 from loadtest.bench.ended_runs import put_ended_runs, run_id
+from support.lost_ledger import lose_run
 
 REPEAT_AFTER = timedelta(minutes=1)
 
@@ -98,7 +99,7 @@ def test_a_restoration_reads_only_what_is_lost() -> None:
     counted = Counted(50)
     restore_all(counted.ports)
     assert counted.artifacts.calls == Counter(keys=1)
-    counted.ports.ledger.delete(run_id(7))
+    lose_run(counted.ports.ledger, run_id(7))
     restored, refused = restore_all(counted.ports)
     assert ([run.id for run in restored], refused) == ([run_id(7)], {})
     assert counted.artifacts.calls["get"] == 3, "its record and two manifests"

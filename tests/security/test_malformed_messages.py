@@ -19,12 +19,13 @@ import redis
 from pydantic import SecretStr
 
 from fedface_core.adapters.celery import CeleryPublisher
+from fedface_core.adapters.redis.dead_letters import RedisDeadLetters
 from fedface_core.contracts.broker_keys import DEAD_LETTERS
 from fedface_core.contracts.tasks import AGGREGATOR
 from fedface_core.domain.commands import FoldShard
-from fedface_core.domain.dead_letter import MOST_LETTERS
+from fedface_core.domain.dead_letter import LONGEST_BEGINNING, MOST_LETTERS
 from fedface_core.runtime.celery_app import create_celery
-from fedface_core.runtime.dead_letters import MOST_KEPT_BYTES, bury, dead_letters
+from fedface_core.runtime.dead_letters import bury
 from fedface_core.runtime.received_message import MessageFault, UnreadableMessageError
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
@@ -143,12 +144,12 @@ def test_nobody_steers_a_worker_from_afar(queue: Queue, broker: Any) -> None:
 def test_the_dead_letters_are_bounded_and_can_be_looked_at(broker: Any, broker_url: str, tmp_path: Path) -> None:
     error = UnreadableMessageError(MessageFault.NOT_JSON, "password=verysecret\x1b[2J " + "x" * 10_000)
     for number in range(MOST_LETTERS + 5):
-        bury(broker, AGGREGATOR, b"%d\x1b\xff" % number + b"x" * (2 * MOST_KEPT_BYTES), error)
-    letters = list(dead_letters(broker))
+        bury(broker, AGGREGATOR, b"%d\x1b\xff" % number + b"x" * (2 * LONGEST_BEGINNING), error)
+    letters = RedisDeadLetters(broker_url).newest(MOST_LETTERS)
     assert len(letters) == MOST_LETTERS
     assert letters[0].beginning.startswith(f"{MOST_LETTERS + 4}\x1b")
-    assert broker.memory_usage(DEAD_LETTERS) < MOST_LETTERS * (2 * MOST_KEPT_BYTES + 1000)
-    command = [sys.executable, "-m", "fedface_core.runtime.dead_letters"]
+    assert broker.memory_usage(DEAD_LETTERS) < MOST_LETTERS * (2 * LONGEST_BEGINNING + 1000)
+    command = [sys.executable, "-m", "fedface_core.dead_letters"]
     printed = subprocess.run(
         command, env=environment_for(broker_url, tmp_path), capture_output=True, check=True, timeout=60
     ).stdout
@@ -156,7 +157,7 @@ def test_the_dead_letters_are_bounded_and_can_be_looked_at(broker: Any, broker_u
     assert b"\x1b" not in printed
     assert b"verysecret" not in printed
     first = json.loads(printed.splitlines()[0])
-    assert (first["queue"], first["fault"], first["bytes"]) == (AGGREGATOR, "not_json", 2 * MOST_KEPT_BYTES + 5)
+    assert (first["queue"], first["fault"], first["bytes"]) == (AGGREGATOR, "not_json", 2 * LONGEST_BEGINNING + 5)
 
 
 def test_a_broker_that_does_not_take_a_dead_letter_costs_the_letter_only(broker: Any) -> None:

@@ -38,7 +38,7 @@ def masked_plan() -> Plan:
             "split": {"clients": 20, "test": 2},
             "cohort": {"shard_size": 20, "minimum": 1},
             "local_training": {"steps": STEPS},
-            "data": {"images_per_identity": 12},
+            "data": {"dataset": "synthetic", "images_per_identity": 12},
             "secure_aggregation": {},
         }
     )

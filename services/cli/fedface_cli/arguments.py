@@ -9,13 +9,14 @@ import typer
 
 from fedface_core.domain.errors import InvalidInputError
 
-_RUN_ID: Final = re.compile(r"run-[0-9a-f]{12}")
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9-]{1,40}")
 
 
 def is_run_id(text: str) -> bool:
     """Whether ``text`` can be the id of a run."""
-    return _RUN_ID.fullmatch(text) is not None
+    from fedface_core.domain.ids import RUN_ID_PATTERN  # pydantic is not imported for the help
+
+    return re.fullmatch(RUN_ID_PATTERN, text) is not None
 
 
 def check_run_id(run_id: str | None) -> str | None:

@@ -26,6 +26,7 @@ class Preset(StrEnum):
     FOLDER = "folder"
     ORL = "orl"
     SYNTHETIC = "synthetic"
+    GAUSSIAN_NEGATIVES = "gaussian-negatives"
     PAPER_CODE = "paper-code"
     PAPER_CODE_AS_WRITTEN = "paper-code-as-written"
 
@@ -39,7 +40,8 @@ def init(
     preset: Annotated[
         Preset,
         typer.Option(
-            help="Your own photographs in a folder, the ORL database, rendered faces, or the code of FedFace's authors."
+            help="Your own photographs in a folder, the ORL database, rendered faces, your own photographs with public "
+            "people among them, or the code of FedFace's authors."
         ),
     ] = Preset.FOLDER,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,

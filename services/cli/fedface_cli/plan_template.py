@@ -51,6 +51,30 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "local_training": {"steps": 3, "learning_rate": 0.05},
         "rounds": 4,
     },
+    # docs/plans/rendered_faces.toml, for photographs of one's own. Its network is to be pre-trained on the public people.
+    "gaussian-negatives": {
+        "name": "my people and public ones",
+        "rounds": 2000,
+        "model": {
+            "architecture": "spherenet-4",
+            "height": 56,
+            "width": 48,
+            "embedding_size": 128,
+            "widths": [24, 48, 96, 215],
+        },
+        "data": {"dataset": "folder", "folder": "/photographs", "images_per_client": 12},
+        "split": {"public": 200, "clients": 200, "test": 150},
+        "cohort": {"size": 5, "max_update_norm": 10_000.0},
+        "strategy": {"name": "gaussian-negatives", "public_batch": 120, "guidance_every": 4},
+        "local_training": {
+            "steps": 1,
+            "learning_rate": 1e-3,
+            "losses": "seen",
+            "schedule": "one-cycle",
+            "augmentation": "strong",
+        },
+        "aggregation": {"optimiser": {"name": "sgd", "learning_rate": 0.1, "weight_decay": 2e-3}},
+    },
     "paper-code": _PAPER
     | {
         "name": "FedFace as its authors' code means it",
@@ -63,8 +87,8 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "cohort": {"size": 2, "minimum": 2},
     },
 }
-"""The presets by name, each with the fields that it sets: own photographs, the ORL database, rendered faces, and the code
-that FedFace's authors published (docs/faithfulness.md)."""
+"""The presets by name, each with the fields that it sets: own photographs, the ORL database, rendered faces, own photographs
+with public people among them, and the code that FedFace's authors published (docs/faithfulness.md)."""
 _WIDTH: Final = 110
 
 
@@ -84,14 +108,14 @@ def plan_template(preset: str) -> str:
         if len(kinds) == 1:  # TOML has tables after all plain values
             (parts if getattr(whole, name) is not None else missing)[name] = kinds[0]
         else:
-            _add(document, name, field, _value(plan, name, field), is_set=name in given)
+            _add(document, name, field, _value(plan, name, field), given)
     for name, kind in parts.items():
         table = tomlkit.table()
         part = getattr(whole, name).model_dump(mode="json")  # a part with nothing but defaults may not be in the plan's JSON
         for field_name, field in kind.model_fields.items():
             if field_name in part or field.exclude_if is not None:
                 value = _value(part, field_name, field)
-                _add(table, field_name, field, value, is_set=field_name in given.get(name, {}))
+                _add(table, field_name, field, value, given.get(name, {}))
         document.add(name, table)
     return tomlkit.dumps(document) + "".join(_missing_part(name, kind) for name, kind in missing.items())
 
@@ -113,13 +137,18 @@ def _value(dumped: Mapping[str, Any], name: str, field: FieldInfo) -> Any:
     return TypeAdapter(Any).dump_python(field.get_default(call_default_factory=True), mode="json")
 
 
-def _add(to: Any, name: str, field: FieldInfo, value: Any, *, is_set: bool) -> None:
+def _add(to: Any, name: str, field: FieldInfo, value: Any, given: Mapping[str, Any]) -> None:
     to.add(tomlkit.nl())
     for line in _meaning(field):
         to.add(tomlkit.comment(line))
+    if isinstance(given.get(name), Mapping):  # a choice with parameters, of which only those that the preset sets
+        choice = tomlkit.inline_table()
+        choice.update(given[name])
+        to.add(name, choice)
+        return
     if isinstance(value, dict):  # a choice: its name stands for it
         value = value["name"]
-    if is_set:
+    if name in given:
         to.add(name, value)
     elif value is None:
         to.add(tomlkit.comment(f"{name} is not set."))

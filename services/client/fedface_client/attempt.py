@@ -166,10 +166,11 @@ class Attempt:
     def deliver(self, update: Update | AcceptedUpdate) -> None:
         """Put the update if it is not stored yet, have its acceptance recorded, and publish the message that makes due.
 
-        If every upload breaks off, the client is recorded as failed.
+        If another delivery of the task was faster, its update stays: the ledger names its bytes, and another kind of CPU
+        makes others. If every upload breaks off, the client is recorded as failed.
         """
         with self._counting_errors():
-            if isinstance(update, Update) and not self._put(update):
+            if isinstance(update, Update) and not self._was_accepted() and not self._put(update):
                 because = f"each of {self.device.upload_attempts} attempts to upload broke off"
                 fail(self.workbench.ports, self.invitation, because)
                 return
@@ -265,6 +266,11 @@ class Attempt:
         check_masked_declaration(stored)
         if not self._masked_client.has_made(stored.sha256):
             raise RevealRefusedError("its masks are of another roster, or of another round from an earlier ledger")
+
+    def _was_accepted(self) -> bool:
+        opened_round = self.invitation.opened_round
+        client = self.invitation.client_id
+        return client in self.workbench.ports.ledger.accepted(opened_round.run_id, opened_round.number, [client])
 
     def _put(self, update: Update) -> bool:
         """Put the residual if there is one, then the update. False if every attempt to upload the update broke off."""

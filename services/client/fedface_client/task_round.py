@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import structlog
 
+from fedface_core.contracts.tasks import round_of
 from fedface_core.domain.commands import ClientsOfRound, EnrolClients, TrainClients
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
-from fedface_core.runtime.failing_steps import counting_failures, round_of
+from fedface_core.runtime.failing_steps import counting_failures
 from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
 

@@ -30,6 +30,7 @@ from fedface_console.sessions import Sessions
 from fedface_console.settings import ConsoleSettings
 from fedface_console.sparklines import Sparklines
 from fedface_console.templating import ASSETS, notice, page, templates
+from fedface_core.domain.ids import RUN_ID_PATTERN
 from fedface_core.http_server.capacity import Capacity
 
 ROUTERS: Final = tuple(
@@ -133,7 +134,7 @@ async def _page_error(request: Request, error: Exception) -> Response:
 
 def _page_of(path: str) -> str:
     """The page that has a form which is sent to an address."""
-    return re.sub(r"^(/runs/run-[0-9a-f]{12})/actions/.*|^(/access)/.*", r"\1\2", path)
+    return re.sub(rf"^(/runs/{RUN_ID_PATTERN})/actions/.*|^(/access)/.*", r"\1\2", path)
 
 
 async def _wrong_address(request: Request, error: Exception) -> Response:

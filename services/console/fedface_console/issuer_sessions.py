@@ -46,11 +46,10 @@ class IssuerSession(httpx.Auth):
         issuer: str,
         tokens: Tokens,
         *,
-        actor: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.issuer = issuer
-        self.actor = actor
+        self.actor = ""  # until the API has said whom these tokens are of
         self.used_at = clock()
         self._client = client
         self._clock = clock

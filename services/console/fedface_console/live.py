@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from fedface_console.control_api import ControlApi
@@ -41,14 +42,19 @@ class Streams:
 
 
 class LiveResponse(EventSourceResponse):
-    """A stream that counts among ``streams`` while it is open."""
+    """A stream that counts among ``streams`` while it is open. If these are as many as may be, an answer of status 503."""
 
     def __init__(self, streams: Streams, content: AsyncIterator[ServerSentEvent]) -> None:
         super().__init__(content)
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
+        """Send the stream, or the refusal."""
+        if self._streams.open >= self._streams.most:  # nothing is waited for between this and the count
+            await Response("The console serves as many streams as it may.\n", 503, {"Retry-After": "5"})(
+                scope, receive, send
+            )
+            return
         self._streams.open += 1
         try:
             await super().__call__(scope, receive, send)

@@ -7,6 +7,7 @@ text.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,7 +173,8 @@ def _processes(up: _Instant, tasks: _Instant) -> list[Process]:
     failed: dict[tuple[str, str], int] = defaultdict(int)
     for one in tasks.data.result:
         counts = failed if one.metric.get("outcome") in _FAILED else done
-        counts[_place(one)] += round(one.value[1])
+        if math.isfinite(one.value[1]):  # Prometheus says NaN of what it cannot tell
+            counts[_place(one)] += round(one.value[1])
     found = [
         Process(*_place(one), alive=one.value[1] == 1, done=done[_place(one)], failed=failed[_place(one)])
         for one in up.data.result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,7 +20,7 @@ from fedface_console.control_api import ControlApi, TokenAuth
 from fedface_console.errors import PageError
 from fedface_console.issuer_sessions import IssuerSessions
 from fedface_console.sessions import session_of
-from fedface_console.settings import ConsoleSettings
+from fedface_core.domain.ids import RUN_ID_PATTERN
 
 FOLDER: Final = Path(__file__).parent
 ASSETS: Final = {"static": FOLDER / "static", "vendor": FOLDER / "vendor"}
@@ -48,14 +49,7 @@ def _auth_of(request: Request) -> httpx.Auth | None:
     return None if session.token is None else TokenAuth(session.token)
 
 
-async def settings_of(request: Request) -> ConsoleSettings:
-    """The settings of the console."""
-    settings: ConsoleSettings = request.app.state.settings
-    return settings
-
-
 ApiDep = Annotated[ControlApi, Depends(api_of)]
-SettingsDep = Annotated[ConsoleSettings, Depends(settings_of)]
 
 
 def templates() -> Environment:
@@ -79,6 +73,7 @@ def templates() -> Environment:
     environment.globals.update(
         asset=_asset,
         pages=PAGES,
+        run_id_pattern=RUN_ID_PATTERN,
         run_tabs=RUN_TABS,
         marks=wording.MARKS,
         new_key=new_key,
@@ -132,10 +127,6 @@ def _asset(name: str) -> str:
     return f"/{name}?{_digest(ASSETS[folder] / file)}"
 
 
-_digests: dict[Path, str] = {}
-
-
+@cache
 def _digest(path: Path) -> str:
-    if path not in _digests:
-        _digests[path] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return _digests[path]
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

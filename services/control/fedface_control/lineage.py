@@ -15,6 +15,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import ModelCard, ModelList, ModelVersion
 from fedface_core.contracts.schema_version import UNREADABLE
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError
+from fedface_core.domain.ids import RUN_ID_PATTERN
 from fedface_core.domain.network_size import network_size
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import Run
@@ -32,7 +33,7 @@ _RUNS_AT_ONCE: Final = 10  # a plan may take megabytes
 _NEW: Final = -2  # the place before all models of a run
 _PREPARED: Final = -1  # the place of the model that a run begins with; others have the number of their round
 _AFTER_ALL: Final = 10**9  # no number of a round is as large
-_PLACE: Final = re.compile(r"(run-[0-9a-f]{12})/(-?[0-9]{1,10})")
+_PLACE: Final = re.compile(rf"({RUN_ID_PATTERN})/(-?[0-9]{{1,10}})")
 
 
 def model_page(ports: Ports, after: str, limit: int) -> ModelList:

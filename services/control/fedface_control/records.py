@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 
 from fedface_control.computed_with import computed_with
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
-from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, StaleVersionError, WrongPhaseError
+from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import ENDED_ROUND, Round, RoundState
 from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
-from fedface_core.domain.run import Run, RunPhase
+from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 from fedface_core.runtime.traces import trace_round
@@ -39,7 +38,7 @@ def save_run(ports: Ports, run: Run, event: str, *, changed: Round | None = None
             return save_ended_round(ports, run, event, changed, detail)
         return ports.ledger.save(run, event, changed=changed, detail=detail)
     except (StaleVersionError, NotFoundError):
-        _correct_run_record(ports, run)
+        _correct_run_record(ports, run.id)
         raise
 
 
@@ -47,7 +46,7 @@ def save_new_run(ports: Ports, run: Run) -> Run:
     """Claim the weights that a new run starts from, put its record, then create it in the ledger. Returns the stored run.
 
     If the ledger has a run with this id already, that run is returned, and its record is put again. `UnavailableError` if
-    the ledger has no room for a new run; then nothing was put.
+    the ledger has no room for a new run; then nothing was put. `NotFoundError` if the run with this id was just deleted.
     """
     ports.ledger.require_room()
     weights = run.plan.model.stored_weights
@@ -57,7 +56,7 @@ def save_new_run(ports: Ports, run: Run) -> Run:
     try:
         ports.ledger.create(run)
     except WrongPhaseError:
-        _correct_run_record(ports, run)
+        _correct_run_record(ports, run.id)
     return ports.ledger.load(run.id)
 
 
@@ -107,56 +106,47 @@ def _put_run_record(ports: Ports, run: Run) -> None:
     ports.artifacts.put(object_keys.run(run.id), run.model_dump_json(indent=1).encode())
 
 
-def _correct_run_record(ports: Ports, run: Run) -> None:
+def _correct_run_record(ports: Ports, run_id: str) -> None:
     """Put the record of the run that the ledger has, or remove the record if the run was deleted.
 
     The run may change or be deleted between a look at the ledger and the put. So the ledger is looked at again after it.
     """
     put: Run | None = None
     try:
-        while (stored := ports.ledger.load(run.id)) != put:
+        while (stored := ports.ledger.load(run_id)) != put:
             _put_run_record(ports, stored)
             put = stored
     except NotFoundError:
-        if not _is_lost(ports, run):
-            ports.artifacts.delete(object_keys.run(run.id))
+        if not _is_lost(ports, run_id):
+            ports.artifacts.delete(object_keys.run(run_id))
 
 
 def _correct_manifest(ports: Ports, run: Run, number: int) -> None:
-    """Put the manifest of the ended round that the ledger has, or remove the manifest if the run was deleted.
+    """Put the manifest of the ended round that the ledger has, or remove the manifest if this life of the run was deleted.
 
     As for the record, the ledger is looked at again after each change.
     """
     key = object_keys.manifest(run.id, number)
-    seen: tuple[str, bool, Round] | None = None
+    seen: tuple[str, Round] | None = None
     try:
         while True:
             stored = ports.ledger.load(run.id)
-            is_deleted = stored.phase is RunPhase.DELETING or stored.correlation_id != run.correlation_id
             current = ports.ledger.load_round(run.id, number)
-            if (stored.correlation_id, is_deleted, current) == seen:
+            if (stored.correlation_id, current) == seen:
                 return
-            seen = (stored.correlation_id, is_deleted, current)
-            if stored.phase is not RunPhase.DELETING and current.phase in ENDED_ROUND:
+            seen = (stored.correlation_id, current)
+            if current.phase in ENDED_ROUND:
                 _put_manifest(ports, stored.replace(round=number), current)
-            elif is_deleted:
+            elif stored.correlation_id != run.correlation_id:
                 ports.artifacts.delete(key)
     except NotFoundError:
-        if not _is_lost(ports, run):
+        if not _is_lost(ports, run.id):
             ports.artifacts.delete(key)
 
 
-def _is_lost(ports: Ports, run: Run) -> bool:
-    """Whether the ledger has lost the run, and nobody has deleted it: its claim on its model version is still there.
-
-    A run that has no model version yet counts as deleted: nothing of it is lost that cannot be asked for again.
-    """
-    if run.model_sha256 is None or run.id in ports.ledger.known_runs([run.id]):
-        return False
-    with suppress(ArtifactMissingError):
-        ports.artifacts.size(object_keys.claim(run.model_sha256, run.id))
-        return True
-    return False
+def _is_lost(ports: Ports, run_id: str) -> bool:
+    """Whether the ledger has forgotten the run: it neither has it nor remembers its deletion."""
+    return not ports.ledger.known_runs([run_id]) and not ports.ledger.was_deleted(run_id)
 
 
 def _put_manifest(ports: Ports, run: Run, ended: Round) -> None:

@@ -10,7 +10,7 @@ from fedface_control.failing import SWEEP_STEP, count_failed_sweep
 from fedface_control.phases.evaluating import publish_for_earlier_rounds
 from fedface_control.proceed import proceed
 from fedface_control.publish import PendingWork
-from fedface_control.upkeep.retention import delete_run
+from fedface_control.upkeep.retention import delete_run, remove_leftovers
 from fedface_core.domain.errors import StaleVersionError
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
@@ -23,9 +23,9 @@ _BUSY_QUEUE_FACTOR = 10
 
 
 def sweep(ports: Ports, repeat_after: timedelta) -> None:
-    """Look at every active run once. An error of one run does not keep the other runs waiting: it is logged and counted, and
-    too many in a row fail that run.
+    """Look at every active run once, then remove what came late for deleted runs.
 
+    An error of one run does not keep the other runs waiting: it is logged and counted, and too many in a row fail that run.
     ``repeat_after`` says how long nothing must have happened in a phase before its commands are repeated.
     """
     for run in ports.ledger.active_runs():
@@ -38,6 +38,7 @@ def sweep(ports: Ports, repeat_after: timedelta) -> None:
             except Exception as error:  # whatever is wrong with one run: the next sweep comes, and the others must not wait
                 log.exception("sweep_failed")
                 count_failed_sweep(ports, run.id, error)
+    remove_leftovers(ports)
 
 
 def _sweep_run(ports: Ports, run: Run, repeat_after: timedelta) -> None:

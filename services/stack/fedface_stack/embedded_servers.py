@@ -15,7 +15,7 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -150,8 +150,8 @@ def seaweedfs(
     return ProcessSpec("s3", command, stores_objects, directory=home)
 
 
-def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessSpec:
-    """The machine's own Prometheus, which scrapes ``targets`` (job → host:port) and knows the alerts of `ALERTS`.
+def prometheus(workdir: Path, port: int, targets: Mapping[str, Sequence[str]]) -> ProcessSpec:
+    """The machine's own Prometheus, which scrapes ``targets`` (job → host:port of each) and knows the alerts of `ALERTS`.
 
     The jobs have to be those that the alerts name. Its data are in ``workdir/prometheus``.
 
@@ -161,7 +161,7 @@ def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessS
     if binary is None:
         raise InvalidInputError("no `prometheus` command on PATH for --prometheus: install it, or leave the option out")
     home = _private_directory(workdir / "prometheus")
-    jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
+    jobs = [{"job_name": job, "static_configs": [{"targets": [*each]}]} for job, each in targets.items()]
     every = {"scrape_interval": "5s", "evaluation_interval": "5s", "external_labels": {"runbooks": RUNBOOKS}}
     # JSON is valid YAML, and json.dumps quotes every value.
     settings = {"global": every, "rule_files": [ALERTS], "scrape_configs": jobs}

@@ -54,13 +54,14 @@ ON_GPU = {f"{name}-gpu": name for name in ("client", "evaluator")}
 CONSOLE = "console"
 """The process that serves the console, if it is asked for. It is no part of `SERVICES`: it reaches the API alone."""
 JOBS = {"api": "control", "control": "sweep", "client": "client", "aggregator": "aggregator", "evaluator": "evaluator"}
-"""The job of each process in Prometheus, as compose's alerts and dashboards name it."""
+"""The job of each service in Prometheus, as compose's alerts and dashboards name it."""
 SIGNS_AS = {"api": CONTROL}
 """The process whose messages are signed with the key of another name. The API is a part of control."""
 CLIENT_NICENESS = 5
 _START_SECONDS = 240.0  # for a process that hangs, also on a busy machine; a process that ends is noticed at once
 GRACE_SECONDS = 10.0  # for a worker to finish its present task or put it back into the queue
 END_SECONDS = 10.0  # for a worker to end after that, on a busy machine
+_LOG_TAIL_LINES = 20
 _SERVER_GRACE_SECONDS = 20.0  # SeaweedFS needs 15
 
 
@@ -83,8 +84,8 @@ class LocalStack:
 
     A started stack has ``api_url``, ``console_url`` (None without a console), ``environment`` (the environment variables of
     an operator, who may do everything in broker and store), ``service_environment`` (of the services, by name, what differs
-    from that), ``metrics_targets`` (job → host:port) and ``processes`` (name → process, whose id is also the id of its
-    process group).
+    from that), ``metrics_targets`` (name of the process → host:port) and ``processes`` (name → process, whose id is also
+    the id of its process group).
     """
 
     def __init__(
@@ -214,9 +215,9 @@ class LocalStack:
                 raise StackError(f"not ready after {_START_SECONDS:.0f} s: {', '.join(waiting)}\n{ends}")
             time.sleep(0.1)
 
-    def log_tail(self, name: str, lines: int = 20) -> str:
+    def log_tail(self, name: str) -> str:
         """The last lines of one process's log."""
-        return "\n".join(last_lines(self.logs / f"{name}.log", lines))
+        return "\n".join(last_lines(self.logs / f"{name}.log", _LOG_TAIL_LINES))
 
     def __enter__(self) -> Self:
         """Start the stack if it was not started before."""
@@ -282,11 +283,17 @@ class LocalStack:
         if self._with_prometheus:
             port = ports.pop()
             self.prometheus_url = f"http://{HOST}:{port}"
-            jobs = {JOBS[name]: target for name, target in self.metrics_targets.items()}
-            services.append(prometheus(self.workdir, port, jobs))
+            services.append(prometheus(self.workdir, port, self._targets_of_jobs()))
         if self._console_port is not None:
             services.append(self._console(self._console_port or ports.pop()))
         return servers, services
+
+    def _targets_of_jobs(self) -> dict[str, list[str]]:
+        """What Prometheus scrapes. A worker for the GPU belongs to the job of its service, as in compose."""
+        jobs: dict[str, list[str]] = {}
+        for name, target in self.metrics_targets.items():
+            jobs.setdefault(JOBS[ON_GPU.get(name, name)], []).append(target)
+        return jobs
 
     def _service(self, name: str, module: str) -> ProcessSpec:
         target = self.metrics_targets[name]

@@ -119,7 +119,7 @@ def addresses(stack: LocalStack) -> dict[str, Any]:
         "api_url": stack.api_url,
         "docs_url": f"{stack.api_url}/docs",
         "prometheus_url": stack.prometheus_url,
-        "metrics": {job: f"http://{target}/metrics" for job, target in stack.metrics_targets.items()},
+        "metrics": {name: f"http://{target}/metrics" for name, target in stack.metrics_targets.items()},
         "work_directory": str(stack.workdir),
         "logs": str(stack.logs),
     }
@@ -138,7 +138,7 @@ def print_addresses(stack: LocalStack, console: Console) -> None:
     grid.add_row("docs", f"{stack.api_url}/docs")
     if stack.prometheus_url:
         grid.add_row("prometheus", stack.prometheus_url)
-    targets = [Text.assemble(f"http://{target}/metrics  ", (job, "dim")) for job, target in stack.metrics_targets.items()]
+    targets = [Text.assemble(f"http://{target}/metrics  ", (name, "dim")) for name, target in stack.metrics_targets.items()]
     grid.add_row("metrics", Text("\n").join(targets))
     grid.add_row("work directory", str(stack.workdir))
     grid.add_row("logs", f"{stack.logs}/*.log")

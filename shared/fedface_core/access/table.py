@@ -38,6 +38,8 @@ _READ: Final = (
 )
 _WRITE: Final = ("del", "hdel", "hincrby", "hset", "hsetnx", "sadd", "set", "srem", "xadd", "zadd", "zrem")
 
+_OF_DELETED: Final = ("zscore", "zrangebyscore", "zremrangebyscore", "zremrangebyrank")
+
 _CONNECT: Final = RedisGrant(
     "connect, and check that the server takes writes",
     (
@@ -86,7 +88,7 @@ def _records(what: str, writes: tuple[str, ...], reads: tuple[str, ...] = ()) ->
 
 _FAILURES: Final = (_RUN.failures, _ROUND.failures)
 _EVERY_RECORD: Final = RedisGrant(
-    "read and write all records", (*_READ, *_WRITE, *_SCRIPT), reads=("fedface:*",), writes=("fedface:*",)
+    "read and write all records", (*_READ, *_WRITE, *_OF_DELETED, *_SCRIPT), reads=("fedface:*",), writes=("fedface:*",)
 )
 
 _API_KEYS: Final = RedisGrant(

@@ -56,7 +56,7 @@ def read_certificate(pem: bytes, where: str) -> x509.Certificate:
 def authority_certificate(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
     """The certificate of the authority with this key. It signs servers' certificates only."""
     name = _name(_CERTIFICATE_OF)
-    builder = _certificate(name, name, key, now, AUTHORITY_DAYS)
+    builder = _certificate(name, name, key, now, now + timedelta(days=AUTHORITY_DAYS))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
     return builder.sign(key, hashes.SHA256())
@@ -72,10 +72,11 @@ def server_certificate(
 ) -> x509.Certificate:
     """The certificate of the server ``name`` with this key, for ``hosts``, which are host names and IP addresses.
 
-    It does not outlive the authority. `InvalidInputError` if a host is neither a name nor an address.
+    It does not outlive the authority, which must be valid ``now``. `InvalidInputError` if a host is neither a name nor an
+    address.
     """
-    days = min(SERVER_DAYS, (authority.not_valid_after_utc - now).days)
-    builder = _certificate(_name(name), authority.subject, key, now, days)
+    end = min(now + timedelta(days=SERVER_DAYS), authority.not_valid_after_utc)
+    builder = _certificate(_name(name), authority.subject, key, now, end)
     for extension, critical in (
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(signs_certificates=False), True),
@@ -98,7 +99,7 @@ def names_in(certificate: x509.Certificate) -> list[str]:
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, days: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, end: datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -107,7 +108,7 @@ def _certificate(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _CLOCKS)
-        .not_valid_after(now + timedelta(days=days))
+        .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 

@@ -70,7 +70,7 @@ def make_certificates(
                 present = _certificate_at(path)
                 if not renew:
                     _check_kept(path, present, key, authority, names)
-                    _say_kept(path, present, now, say)
+                    _say_kept(path, present, now, say, "use --renew, and restart the servers")
                     continue
                 names = list(dict.fromkeys([*names, *names_in(present)]))
             made = server_certificate(name, names, key, authority, authority_key, now)
@@ -90,7 +90,12 @@ def _authority(
         authority = _certificate_at(path)
         if authority.public_key() != key.public_key():
             raise InvalidInputError(f"{path} is not the certificate of {key_path}: put back the one that belongs to it")
-        _say_kept(path, authority, now, say)
+        if authority.not_valid_after_utc <= now:
+            raise InvalidInputError(
+                f"{path} ended on {authority.not_valid_after_utc:%Y-%m-%d}, and nothing can be signed with it: move it and "
+                f"{key_path} away, and give --renew, to have an authority and certificates made anew"
+            )
+        _say_kept(path, authority, now, say, "move it and its key away soon, give --renew, and give clients the new one")
     else:
         authority = authority_certificate(key, now)
         _write_certificate(path, authority)
@@ -128,12 +133,10 @@ def _certificate_at(path: Path) -> x509.Certificate:
     return read_certificate(read_bytes(path, _MAX_BYTES), str(path))
 
 
-def _say_kept(path: Path, certificate: x509.Certificate, now: datetime, say: Callable[[str], None]) -> None:
+def _say_kept(path: Path, certificate: x509.Certificate, now: datetime, say: Callable[[str], None], remedy: str) -> None:
     end = certificate.not_valid_after_utc
-    if end <= now:
-        say(f"kept {path}, which ended on {end:%Y-%m-%d}: use --renew, and restart the servers")
-    elif end <= now + _SOON:
-        say(f"kept {path}, which ends on {end:%Y-%m-%d}: use --renew soon, and restart the servers")
+    if end <= now + _SOON:
+        say(f"kept {path}, which {'ended' if end <= now else 'ends'} on {end:%Y-%m-%d}: {remedy}")
     else:
         say(f"kept {path}; it ends on {end:%Y-%m-%d}")
 

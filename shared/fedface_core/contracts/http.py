@@ -15,6 +15,8 @@ from fedface_core.domain.results import Aggregation, Scores
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 
+V1: Final = "/v1"
+"""What the path of each operation begins with that has a version."""
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 PROBLEM_TYPES: Final = "urn:fedface:problem:"
 """What the type of each of the API's problems begins with. The rest is the title, and a heading of docs/problems.md."""

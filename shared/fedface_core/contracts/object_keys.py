@@ -30,6 +30,7 @@ deleted runs, and those that nothing names.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 RUNS: Final = "runs/"
@@ -41,43 +42,27 @@ UPLOADS: Final = "uploads/"
 OF_MASKS: Final = ("accepted_set", "key_bundle", "received_share", "revelation", "roster", "signature")
 """The kinds of artifacts that the masks of a round's updates need, and that are removed together with the updates."""
 
-KINDS: Final = (
-    *("aggregation", "claim", "class_embedding", "guidance", "identity_list", "manifest", "model"),
-    *("partial", "report", "residual", "row", "run", "server_state", "update", "upload"),
-    *("device", "journal", *OF_MASKS),
-)
-"""Every kind of artifact, as `kind` names it."""
-
 OTHER: Final = "other"
 """What `kind` calls a stray object."""
 
-# How many parts the keys of each kind have.
-_PARTS: Final = {
-    "model": 2,
-    "upload": 2,
-    "claim": 3,
+# How many parts the keys of each kind have: of those outside runs, of those of a run, and of those of a round.
+_OUTSIDE_RUNS: Final = {"model": 2, "upload": 2, "claim": 3}
+_OF_A_RUN: Final = {
     "run": 3,
-    "manifest": 5,
-    "report": 5,
-    "aggregation": 6,
-    "partial": 6,
-    "update": 6,
-    "class_embedding": 4,
-    "guidance": 4,
-    "identity_list": 4,
-    "server_state": 4,
+    **dict.fromkeys(("class_embedding", "device", "guidance", "identity_list", "server_state"), 4),
+    **dict.fromkeys(("journal", "row"), 5),
     "residual": 6,
-    "row": 5,
-    "device": 4,
-    "journal": 5,
-    "key_bundle": 6,
+}
+_OF_A_ROUND: Final = {
+    **dict.fromkeys(("manifest", "report"), 5),
+    **dict.fromkeys(("aggregation", "partial", "update"), 6),
+    **dict.fromkeys(OF_MASKS, 6),
     "received_share": 7,
-    "roster": 6,
-    "accepted_set": 6,
-    "signature": 6,
-    "revelation": 6,
 }
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
+
+KINDS: Final = (*_OUTSIDE_RUNS, *_OF_A_RUN, *_OF_A_ROUND)
+"""Every kind of artifact, as `kind` names it."""
 
 CLAIMS: Final = "claims/"
 """The prefix of all claims."""
@@ -324,18 +309,22 @@ def kind(key: str) -> str:
 
     `OTHER` if the key has another shape than FedFace's: it is a stray object, which somebody else has put.
     """
-    parts = key.split("/")
     if key == EARLIER_RUNS:
         return "claim"
+    parts = key.split("/")
     if parts[0] != "runs":
-        found = parts[0].removesuffix("s")
-        return found if found in KINDS and len(parts) == _PARTS.get(found) else OTHER
-    if len(parts) < _PARTS["run"]:
+        return _if_whole(parts[0], parts, _OUTSIDE_RUNS)
+    if len(parts) < 3:
         return OTHER
-    in_round = parts[2] == "rounds"
-    within = parts[4:] if in_round else parts[2:]
-    found = within[0].split(".")[0].removesuffix("s") if within else OTHER
-    if found not in KINDS or len(parts) != _PARTS[found]:
+    if parts[2] != "rounds":
+        found = _if_whole(parts[2].split(".")[0], parts, _OF_A_RUN)
+        return found if found != "residual" or _NUMBER.fullmatch(parts[3]) else OTHER
+    if len(parts) < 5 or not _NUMBER.fullmatch(parts[3]):
         return OTHER
-    numbers = [parts[3]] if in_round or found == "residual" else []
-    return found if all(_NUMBER.fullmatch(number) for number in numbers) else OTHER
+    return _if_whole(parts[4].split(".")[0], parts, _OF_A_ROUND)
+
+
+def _if_whole(folder: str, parts: Sequence[str], counts: Mapping[str, int]) -> str:
+    """The kind of artifacts in a folder, or of a file, if keys of that kind have so many parts; else `OTHER`."""
+    found = folder.removesuffix("s")
+    return found if counts.get(found) == len(parts) else OTHER

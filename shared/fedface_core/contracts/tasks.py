@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from fedface_core.domain import commands
 from fedface_core.domain.device_kinds import CPU, CUDA, DeviceKind
+from fedface_core.domain.failures import shard_step
+from fedface_core.domain.round_kind import ENROLMENT_ROUND
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,27 @@ def queue_of(command: BaseModel) -> str:
     """The queue that a command waits in: that of its service, and of its device if it names one."""
     queue = ROUTES[type(command)].queue
     return device_queue(queue, command.device) if isinstance(command, commands.DeviceCommand) else queue
+
+
+def step_of(command: BaseModel) -> str:
+    """The step that a command asks for, as operators read it."""
+    task = ROUTES[type(command)].task
+    match command:
+        case commands.FoldShard():
+            return shard_step(command.shard)
+        case commands.HandleFact():
+            return f"{task} of {command.fact.kind}"
+        case commands.HandOnShares():
+            return f"{task} of shard {command.shard}"
+        case commands.EnrolClients() | commands.TrainClients() | commands.ClientsOfRound():
+            return f"{task} of {command.clients[0]} and others"
+        case _:
+            return task
+
+
+def round_of(command: BaseModel) -> int | None:
+    """The number of the round that a command is about; None if it is about the run itself."""
+    if isinstance(command, commands.EnrolClients):
+        return ENROLMENT_ROUND
+    about: BaseModel = command.fact if isinstance(command, commands.HandleFact) else command
+    return getattr(about, "round", None)

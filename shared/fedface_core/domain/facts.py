@@ -160,7 +160,7 @@ class StepFailing(FactBase):
     """A step has failed for a new reason, and is tried again. It changes nothing but the audit trail."""
 
     kind: Literal["step_failing"] = "step_failing"
-    step: str = Field(pattern=_STEP, description="As `fedface_core.runtime.failing_steps.step_of` names it.")
+    step: str = Field(pattern=_STEP, description="As `fedface_core.contracts.tasks.step_of` names it.")
     round: Counted | None = Field(description="None if it is a step of the run itself.")
     reason: Annotated[str, AfterValidator(shortened)]
 

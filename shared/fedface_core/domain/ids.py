@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import StringConstraints
 
-RunId = Annotated[str, StringConstraints(pattern=r"^run-[0-9a-f]{12}$")]
+RUN_ID_PATTERN: Final = "run-[0-9a-f]{12}"
+"""The regular expression of run ids."""
+RunId = Annotated[str, StringConstraints(pattern=f"^{RUN_ID_PATTERN}$")]
 ClientId = Annotated[str, StringConstraints(pattern=r"^client-[0-9]{6}$")]
 MOST_CLIENTS = 1_000_000  # a client id has six digits
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

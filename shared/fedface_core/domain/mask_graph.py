@@ -15,10 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from math import ceil, comb
+from math import comb
 from typing import Final, Literal
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.share import share_of
 
 MOST_CLIENTS: Final = 1024
 """Of a shard: above it the bounds take long to compute, and to share keys with more neighbours buys nothing."""
@@ -56,8 +57,8 @@ def choose_parameters(
         raise InvalidInputError(f"{clients} clients in a shard: secure aggregation takes from 3 to {MOST_CLIENTS}")
     if not (0 < corrupt < 1 and 0 <= dropout < 1):
         raise InvalidInputError(f"corrupt {corrupt} and dropout {dropout} must be shares of the shard: above 0 and below 1")
-    colluding = count_of(corrupt, clients)
-    dropped = count_of(dropout, clients)
+    colluding = share_of(corrupt, clients)
+    dropped = share_of(dropout, clients)
     complete = _complete_graph(clients, colluding, dropped, against)
     if complete is None:
         raise InvalidInputError(
@@ -74,7 +75,7 @@ def choose_parameters(
 
 def can_be_masked(clients: int, corrupt: float, dropout: float, against: Against) -> bool:
     """Whether a shard of so many clients has a graph: quickly, since no smaller graph is better than the complete one."""
-    return _complete_graph(clients, count_of(corrupt, clients), count_of(dropout, clients), against) is not None
+    return _complete_graph(clients, share_of(corrupt, clients), share_of(dropout, clients), against) is not None
 
 
 def _complete_graph(clients: int, colluding: int, dropped: int, against: Against) -> GraphParameters | None:
@@ -85,11 +86,6 @@ def _complete_graph(clients: int, colluding: int, dropped: int, against: Against
     if min(degree - dropped - threshold, clients - dropped - signers) < 0:
         return None
     return GraphParameters(degree, threshold, signers)
-
-
-def count_of(share: float, clients: int) -> int:
-    """``share`` of the clients, rounded up. Float error does not count."""
-    return ceil(round(share * clients, 9))
 
 
 def most_of_two(clients: int, colluding: int) -> int:

@@ -12,11 +12,11 @@ from typing import Literal
 from fedface_core.domain.commands import ClientsOfRound, RegisterDevices, RevealShares, ShareKeys, SignAcceptedSet
 from fedface_core.domain.deposit import Deposit
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.mask_graph import count_of
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, Tally
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.round_phase import DEPOSITS, RoundPhase
+from fedface_core.domain.share import share_of
 
 Asked = Mapping[type[ClientsOfRound], list[str]]
 """Command → the clients that are asked by it, in client order. No command asks nobody."""
@@ -74,8 +74,8 @@ def least_in_sum(plan: Plan, members: int) -> int | None:
 def too_small_shards(plan: Plan, current: Round, tally: Tally) -> dict[int, str]:
     """Shard → why it is left out, of those without a roster in which too few clients have shared keys."""
     assert current.masks is not None, "asked of masked rounds only"
-    registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
-    shared = tally.deposited.get(Deposit.KEY_BUNDLE, frozenset()) & tally.unsettled
+    registered = tally.depositors(Deposit.DEVICE_KEYS)
+    shared = tally.depositors(Deposit.KEY_BUNDLE) & tally.unsettled
     found = {}
     for shard in range(current.shards):
         if shard in current.masks.rosters:
@@ -121,7 +121,7 @@ def revelations_needed(plan: Plan, members: int, accepted: int) -> int:
     masks = plan.secure_aggregation
     assert masks is not None, "asked of plans with masks only"
     graph = plan.mask_graph(members)
-    wrong = count_of(masks.corrupt, members) if masks.against == "lying" else 0
+    wrong = share_of(masks.corrupt, members) if masks.against == "lying" else 0
     return min(accepted, members - (graph.degree - graph.threshold - wrong))
 
 
@@ -139,7 +139,7 @@ def _asked(plan: Plan, current: Round, tally: Tally) -> Iterator[tuple[type[Clie
         case RoundPhase.REGISTERING:
             yield RegisterDevices, _without(Deposit.DEVICE_KEYS, tally, (c for c in current.cohort if c in tally.unsettled))
         case RoundPhase.SHARING:
-            registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
+            registered = tally.depositors(Deposit.DEVICE_KEYS)
             for shard in range(current.shards):
                 members = members_of_shard(current, shard, registered)
                 if least_in_sum(plan, len(members)) is not None:
@@ -152,7 +152,7 @@ def _asked(plan: Plan, current: Round, tally: Tally) -> Iterator[tuple[type[Clie
 
 
 def _to_unmask(plan: Plan, current: Round, tally: Tally) -> dict[int, list[str]]:
-    registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
+    registered = tally.depositors(Deposit.DEVICE_KEYS)
     return clients_to_unmask(plan, current, tally.accepted_clients, registered)
 
 
@@ -163,7 +163,7 @@ def _asked_of_shard(
 
     Those that have not signed are still asked to: signatures of clients that lie do not count for those that reveal.
     """
-    registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
+    registered = tally.depositors(Deposit.DEVICE_KEYS)
     members = len(members_of_shard(current, shard, registered))
     signers = plan.mask_graph(members).signers
     unsigned = _without(Deposit.SIGNATURE, tally, accepted)
@@ -179,5 +179,5 @@ def _asked_of_shard(
 
 
 def _without(deposit: Deposit, tally: Tally, clients: Iterable[str]) -> list[str]:
-    made = tally.deposited.get(deposit, frozenset())
+    made = tally.depositors(deposit)
     return [client for client in clients if client not in made]

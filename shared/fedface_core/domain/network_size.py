@@ -112,7 +112,7 @@ class _Layers:
 def network_size(plan: ModelPlan) -> NetworkSize:
     """The size of the plan's network, whatever its numbers are."""
     layers = _Layers()
-    _WALKS[plan.architecture.split("-")[0]](layers, plan, _Map(plan.channels, plan.height, plan.width))
+    _WALKS[plan.family](layers, plan, _Map(plan.channels, plan.height, plan.width))
     return layers.size
 
 
@@ -162,7 +162,7 @@ def _dlib(layers: _Layers, plan: ModelPlan, x: _Map) -> None:
 
 
 def _improved(layers: _Layers, plan: ModelPlan, x: _Map) -> None:
-    family = plan.architecture.split("-")[0]
+    family = plan.family
     x = layers.convolution(x, plan.widths[0], padding=_ONE, then=(_NORM, _PRELU))
     for width, blocks in zip(plan.widths, improved_blocks(plan), strict=True):
         for block in range(blocks):

@@ -221,7 +221,7 @@ class Round(RoundState):
 
 
 class Tally(BaseModel):
-    """The progress of a round by the ledger, read in one step."""
+    """The progress of a round by the ledger (`RoundSettlement.tally`)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -238,6 +238,10 @@ class Tally(BaseModel):
         default=frozenset(), description="Masked rounds, once there are deposits: the clients whose updates were accepted."
     )
     last_activity: datetime = Field(description="When the ledger last recorded anything about the round.")
+
+    def depositors(self, kind: Deposit) -> frozenset[str]:
+        """The clients that have made a deposit of this kind."""
+        return self.deposited.get(kind, frozenset())
 
 
 def open_round(

@@ -13,6 +13,7 @@ from fedface_core.ports.api_keys import MOST_KEYS, ApiKeys
 from fedface_core.ports.artifacts import ArtifactStore, NothingSigned, Signatures, StoredObject
 from fedface_core.ports.clock import Clock
 from fedface_core.ports.dead_letters import DeadLetters, NoDeadLetters
+from fedface_core.ports.deleted_runs import DELETED_KEPT, LEFTOVERS_AT_ONCE, DeletedRuns
 from fedface_core.ports.forwarded_artifacts import ForwardedArtifacts
 from fedface_core.ports.ledger import (
     EndedRound,
@@ -23,16 +24,19 @@ from fedface_core.ports.ledger import (
     RunLedger,
     RunRecords,
     RunViews,
-    StepFailures,
 )
 from fedface_core.ports.publisher import TaskPublisher, WorkerPresence
+from fedface_core.ports.step_failures import StepFailures
 
 __all__ = [
+    "DELETED_KEPT",
+    "LEFTOVERS_AT_ONCE",
     "MOST_KEYS",
     "ApiKeys",
     "ArtifactStore",
     "Clock",
     "DeadLetters",
+    "DeletedRuns",
     "EndedRound",
     "EventDeliveries",
     "ForwardedArtifacts",

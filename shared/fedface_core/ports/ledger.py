@@ -1,13 +1,14 @@
-"""The port of the ledger: the small shared state of runs and rounds. It has five parts, by what their users need.
+"""The port of the ledger: the small shared state of runs and rounds. It has six parts, by what their users need.
 
 `RunRecords`       the records of runs and rounds: control stores them, and every service loads them.
+`DeletedRuns`      which runs were deleted, so that nothing takes their places.
 `RoundSettlement`  which clients of a round have settled, and which partials are stored: clients and aggregators record
                    this, and control counts it.
 `StepFailures`     how often a step has failed: every service records this, so that nothing is repeated for ever.
 `RunViews`         what the API and the metrics read. It changes nothing.
 `EventDeliveries`  how far the receivers of webhooks were told of what happened.
 
-`RunLedger` has all five parts. A function takes the narrowest part that it needs.
+`RunLedger` has all of them. A function takes the narrowest part that it needs.
 
 Every method raises `UnavailableError` if the ledger does not answer or cannot serve now, and `UnknownSchemaError` if another
 version of FedFace wrote a record that the method reads.
@@ -27,6 +28,8 @@ from fedface_core.domain.failures import StepFailure
 from fedface_core.domain.round import Round, RoundState, Tally
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, Receipt
+from fedface_core.ports.deleted_runs import DeletedRuns
+from fedface_core.ports.step_failures import StepFailures
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class RunRecords(Protocol):
     def create(self, run: Run) -> None:
         """Store a new run, and the event ``run_created`` in its audit trail, which names its owner as the ``actor``.
 
-        `WrongPhaseError` if the run's id is taken.
+        `WrongPhaseError` if the run's id is taken, or was that of a run which is deleted.
         """
 
     def require_room(self) -> None:
@@ -136,16 +139,21 @@ class RunRecords(Protocol):
         run: Run,
         rounds: Sequence[EndedRound],
         detail: Mapping[str, str | int | float | None] | None = None,
+        *,
+        replaces: int | None = None,
     ) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``.
 
-        An interrupted call has stored no run. Calls may be repeated, also at once. `WrongPhaseError` if the ledger has it.
+        An interrupted call has stored no run. Calls may be repeated, also at once. ``replaces`` is the version of an older
+        state of the run, which is removed first. `WrongPhaseError` if the ledger has the run otherwise, or has deleted it.
         """
 
     def delete(self, run_id: str) -> None:
         """Remove all records of a run. It is no error if there are none.
 
-        The run's own record is removed last. So an interrupted call leaves the run, and can be repeated.
+        The run's own record is removed last. So an interrupted call leaves the run, and can be repeated. Then its id is
+        remembered for `DELETED_KEPT`: no run can be created or restored with it, so that what is still under way for the
+        deleted run is never taken for another one's.
         """
 
 
@@ -278,6 +286,7 @@ class RoundSettlement(Protocol):
     def tally(self, run_id: str, number: int) -> Tally:
         """The progress of the round at one moment: counts, unsettled clients, folded shards and the last activity.
 
+        In a masked round the accepted clients are of a moment later, so there may be more of them than the count says.
         `NotFoundError` if there is no such run, or the round was never opened.
         """
 
@@ -286,23 +295,6 @@ class RoundSettlement(Protocol):
 
         `NotFoundError` if there is no such run.
         """
-
-
-class StepFailures(Protocol):
-    """How often the steps of a run have failed, and why (`fedface_core.domain.failures`)."""
-
-    def record_failure(self, run_id: str, number: int | None, step: str, reason: str) -> StepFailure:
-        """Count a failure of a step, in one atomic step, and return how often the step has failed.
-
-        The step belongs to round ``number``, or to the run itself if that is None. The count of failures in a row begins
-        again at 1 if the reason is of another kind (`fedface_core.domain.failures.identity`). Of a reason that is longer
-        than `LONGEST_STORED_REASON` only the beginning counts. The failures of `MOST_FAILING_CLIENTS` clients are kept; that
-        of a further client is returned, but not kept. `NotFoundError` if there is no such run, or the round was never
-        opened.
-        """
-
-    def forget_failures(self, run_id: str, number: int | None, step: str) -> None:
-        """Forget the failures of a step, since it has succeeded. It is no error if there are none, or no such run."""
 
 
 class RunViews(Protocol):
@@ -395,5 +387,5 @@ class EventDeliveries(Protocol):
         """Record that the receiver was told of this event and those before it. Nothing if there is no such run."""
 
 
-class RunLedger(RunRecords, RoundSettlement, StepFailures, RunViews, EventDeliveries, Protocol):
+class RunLedger(RunRecords, DeletedRuns, RoundSettlement, StepFailures, RunViews, EventDeliveries, Protocol):
     """The whole ledger, as adapters implement it."""

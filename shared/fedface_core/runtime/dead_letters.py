@@ -1,17 +1,16 @@
 """Dead letters: the newest messages that were dropped since FedFace cannot read them, kept so that an operator can look at
-them. ``python -m fedface_core.runtime.dead_letters`` prints them.
+them. ``python -m fedface_core.dead_letters`` prints them.
 
-They are one stream of the broker. It never holds more than `MOST_LETTERS` messages, nor more than `MOST_KEPT_BYTES` of one.
+They are one stream of the broker. It never holds more than `MOST_LETTERS` messages, nor more than
+`LONGEST_BEGINNING` bytes of one.
 """
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import redis
 import structlog
@@ -23,14 +22,10 @@ from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.dead_letter import LONGEST_BEGINNING, MOST_LETTERS, DeadLetter
 from fedface_core.domain.failures import masked, shortened
-from fedface_core.runtime.exit_message import exit_message
 from fedface_core.runtime.metrics import DROPPED_MESSAGES, UNKNOWN_QUEUE
 from fedface_core.runtime.received_message import UnreadableMessageError
-from fedface_core.runtime.settings import Settings, load_settings
 
 log = structlog.get_logger(__name__)
-
-MOST_KEPT_BYTES: Final = LONGEST_BEGINNING
 
 
 def bury(client: redis.Redis, queue: str, raw: bytes, error: UnreadableMessageError) -> None:
@@ -46,18 +41,12 @@ def bury(client: redis.Redis, queue: str, raw: bytes, error: UnreadableMessageEr
         "fault": error.fault.value,
         "reason": reason,
         "bytes": len(raw),
-        "beginning": b64encode(raw[:MOST_KEPT_BYTES]),
+        "beginning": b64encode(raw[:LONGEST_BEGINNING]),
     }
     try:
         client.xadd(DEAD_LETTERS, letter, maxlen=MOST_LETTERS, approximate=False)
     except RedisError as failure:
         log.warning("dead_letter_not_kept", reason=str(failure))
-
-
-def dead_letters(client: redis.Redis) -> Iterator[DeadLetter]:
-    """The dead letters, the newest first: when and from which queue it was taken, why it was dropped, how it begins."""
-    entries: Any = client.xrevrange(DEAD_LETTERS, count=MOST_LETTERS)
-    return letters_in(entries)
 
 
 def letters_in(entries: Iterable[tuple[str | bytes, Mapping[Any, Any]]]) -> Iterator[DeadLetter]:
@@ -78,17 +67,3 @@ def letters_in(entries: Iterable[tuple[str | bytes, Mapping[Any, Any]]]) -> Iter
 
 def _text(value: str | bytes) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-@exit_message("dead letters")
-def main() -> None:
-    """Print the dead letters, one line of JSON each, the newest first. Only ASCII is printed."""
-    url = load_settings(Settings).redis_url.get_secret_value()
-    with closing(redis.Redis.from_url(url)) as client:
-        for letter in dead_letters(client):
-            text = json.dumps(letter.model_dump(mode="json"), allow_nan=False)
-            print(text.replace("\x7f", "\\u007f"))
-
-
-if __name__ == "__main__":
-    main()

@@ -11,22 +11,12 @@ from contextlib import contextmanager
 from functools import partial
 
 import structlog
-from pydantic import BaseModel
 
-from fedface_core.contracts.tasks import ROUTES
-from fedface_core.domain.commands import (
-    ClientsOfRound,
-    Command,
-    EnrolClients,
-    FoldShard,
-    HandleFact,
-    HandOnShares,
-    TrainClients,
-)
+from fedface_core.contracts.tasks import round_of, step_of
+from fedface_core.domain.commands import Command
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.facts import StepFailing
-from fedface_core.domain.failures import OUTLIVED, PROCESS_ENDED, is_client_step, is_final, reason_of, shard_step
-from fedface_core.domain.round_kind import ENROLMENT_ROUND
+from fedface_core.domain.failures import OUTLIVED, PROCESS_ENDED, is_client_step, is_final, reason_of
 from fedface_core.ports import Ports
 from fedface_core.runtime.trail_notes import note
 
@@ -94,30 +84,6 @@ def count_safely(count: Callable[[], object]) -> None:
         log.info("failure_not_counted", reason="the run or the round is gone")
     except Exception:
         log.exception("failure_not_counted")
-
-
-def step_of(command: Command) -> str:
-    """The step that a command asks for, as operators read it."""
-    task = ROUTES[type(command)].task
-    match command:
-        case FoldShard():
-            return shard_step(command.shard)
-        case HandleFact():
-            return f"{task} of {command.fact.kind}"
-        case HandOnShares():
-            return f"{task} of shard {command.shard}"
-        case EnrolClients() | TrainClients() | ClientsOfRound():
-            return f"{task} of {command.clients[0]} and others"
-        case _:
-            return task
-
-
-def round_of(command: Command) -> int | None:
-    """The number of the round that a command is about; None if it is about the run itself."""
-    if isinstance(command, EnrolClients):
-        return ENROLMENT_ROUND
-    about: BaseModel = command.fact if isinstance(command, HandleFact) else command
-    return getattr(about, "round", None)
 
 
 def _count(ports: Ports, command: Command, reason: str, give_up: GiveUp) -> bool:

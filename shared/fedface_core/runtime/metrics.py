@@ -84,7 +84,7 @@ class WebhookOutcome(StrEnum):
 
 
 class Dependency(StrEnum):
-    """What tasks wait for if it does not answer."""
+    """What control looks whether it answers, and tasks wait for if it does not."""
 
     LEDGER = "ledger"
     ARTIFACT_STORE = "artifact_store"

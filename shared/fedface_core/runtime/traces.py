@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from fedface_core.contracts.tasks import round_of
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.runtime.settings import Settings
 
@@ -155,7 +156,7 @@ def _span_of_task(tracer: Tracer, task: str, run_id: str, command: BaseModel, co
         set_span_in_context,
     )
 
-    number = _round_of(command)
+    number = round_of(command)
     ids = ids_of(correlation_id, number)
     parent = SpanContext(ids.trace, ids.span, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     attributes: dict[str, str | int] = {"fedface.run": run_id, "fedface.task": task}
@@ -180,13 +181,6 @@ def _span_of_task(tracer: Tracer, task: str, run_id: str, command: BaseModel, co
         except BaseException as error:
             span.set_status(Status(StatusCode.ERROR, type(error).__name__))
             raise
-
-
-def _round_of(command: BaseModel) -> int | None:
-    from fedface_core.runtime.failing_steps import round_of  # which imports what imports this
-
-    number: int | None = round_of(command)  # type: ignore[arg-type]  # whatever has a run is one
-    return number
 
 
 def _nanoseconds(moment: datetime) -> int:

@@ -3,10 +3,10 @@
 | step | who | module |
 |---|---|---|
 | choose how many neighbours a client has, and how many shares give a secret | control | `domain.mask_graph` |
-| fix the shard's round, on which every key and mask depends | control | `shard_of_round`, `shard_round`, `neighbours` |
+| fix the shard's round, on which keys and masks depend | each for itself | `shard_of_round`, `shard_round`, `neighbours` |
 | check that it is as the plan promises | client | `terms` |
 | put a key bundle: a public key, and shares of two secrets, sealed for each neighbour | client | `key_bundle`, `shamir` |
-| close the sharing of keys: the roster | control | `roster` |
+| close the sharing of keys: the roster | aggregator | `roster` |
 | mask the update | client | `masking_client`; the vectors are `fedface_learning.masking`'s |
 | close the round: the accepted set | control | `accepted_set` |
 | sign the accepted set, reveal one share for each neighbour | client | `revealing` |

@@ -64,9 +64,7 @@ class Content:
 
 def is_signed(key: str) -> bool:
     """Whether an object with this key must be signed. A key that FedFace would not make names no such object."""
-    parts = key.split("/")
-    whole = len(parts) > 2 and parts[0] == "runs" and (parts[2] != "rounds" or len(parts) > 4)
-    return whole and object_keys.kind(key) in MAKERS
+    return object_keys.kind(key) in MAKERS
 
 
 def content_of(parts: Iterable[bytes | memoryview]) -> Content:

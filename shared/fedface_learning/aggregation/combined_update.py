@@ -15,7 +15,10 @@ from fedface_core.domain.update import AcceptedUpdate, RefusalReason, group_dige
 from fedface_learning.aggregation.exact_sum import ExactSum
 from fedface_learning.aggregation.partial import StartingPoint
 from fedface_learning.aggregation.training_partial import TrainingPartial
+from fedface_learning.strategies import Tensors
+from fedface_learning.updates.careful_check import check_directions, check_dtype, check_names, check_shape
 from fedface_learning.updates.checks import read_accepted, refusing_what_fails
+from fedface_learning.updates.form import UpdateForm
 
 _BYTES_OF_A_CLIENT = 4096
 """More than a client's entries in the header have: its name, a reason, and names and shapes of further tensors."""
@@ -33,7 +36,9 @@ def read_combined(
 ) -> TrainingPartial:
     """The partial in a combined update of exactly these clients, each with what was accepted of it.
 
-    `UpdateRefusedError` if the object is not the one accepted, if others are in it, or if its sum does not fit the plan.
+    Of the object's own numbers only the sum is used; whatever follows from what was accepted is counted from that.
+    `UpdateRefusedError` if the object is not the one accepted, if others are in it, or if anything in it does not fit the
+    plan and what was accepted.
     """
     accepted = next(iter(members.values()))
     if {update.group for update in members.values()} != {group_digest(members)}:
@@ -43,37 +48,65 @@ def read_combined(
     data = b"".join(read_accepted(blocks, accepted))
     with refusing_what_fails():
         try:
-            partial = TrainingPartial.read(io.BytesIO(data))
+            found = TrainingPartial.read(io.BytesIO(data))
         except (DamagedObjectError, UnknownSchemaError) as error:
             raise UpdateRefusedError(RefusalReason.MALFORMED, str(error)) from error
-        _require_of(partial, members)
+        partial = _counted(found, members, start)
         if partial.folded:
-            _require_sum_of(partial.changes, start)
+            _require_sum_of(found.changes, start)
+            partial.changes.merge(found.changes)
     partial.size = accepted.size
     return partial
 
 
-def _require_of(partial: TrainingPartial, members: Mapping[str, AcceptedUpdate]) -> None:
-    """`UpdateRefusedError` if the partial is of other clients or images than those that were accepted."""
-    if not (partial.refused.keys() | partial.uploaded.keys()) <= members.keys():
+def _counted(found: TrainingPartial, members: Mapping[str, AcceptedUpdate], start: StartingPoint) -> TrainingPartial:
+    """What a combined update must be, but for its sum. `UpdateRefusedError` if it says something else."""
+    if not (found.refused.keys() | found.uploaded.keys()) <= members.keys():
         raise UpdateRefusedError(RefusalReason.WRONG_TENSORS, "a combined update names clients that are not in it")
-    images = sum(update.declared_images for client, update in members.items() if client not in partial.refused)
-    found = (partial.folded + len(partial.refused), partial.images)
-    if found != (len(members), images):
+    if found.clipped or found.norms or found.sums is not None:
+        raise UpdateRefusedError(RefusalReason.MALFORMED, "a combined update has neither norms nor class sums; this one has")
+    counted = TrainingPartial(refused={client: RefusalReason(reason) for client, reason in found.refused.items()})
+    for client, update in members.items():
+        if client not in found.refused:
+            counted.count(client, update, _checked(client, found.uploaded.get(client, {}), start.trained_form), start)
+    if (found.folded, found.images) != (counted.folded, counted.images):
         raise UpdateRefusedError(
             RefusalReason.WRONG_IMAGE_COUNT,
-            f"a combined update of {found[0]} clients with {found[1]} images; {len(members)} with {images} were accepted",
+            f"a combined update of {found.folded} clients with {found.images} images, and {len(found.refused)} that are "
+            f"refused; those that were accepted are {counted.folded} with {counted.images}",
         )
+    if (found.loss_before, found.loss_after) != (counted.loss_before, counted.loss_after):
+        raise UpdateRefusedError(
+            RefusalReason.MALFORMED, "a combined update has other losses than its clients' accepted ones"
+        )
+    return counted
+
+
+def _checked(client: str, uploaded: Tensors, form: UpdateForm) -> Tensors:
+    """The tensors that a client has uploaded beside its model, as the worker made them from the update."""
+    check_names(uploaded, form.further_tensors)
+    for name, like in form.further_tensors.items():
+        check_shape(f"{client}/{name}", uploaded[name], like)
+        check_dtype(f"{client}/{name}", uploaded[name], like)
+    check_directions(uploaded, form)  # its answer is not used: to make a direction of a direction may round it once more
+    return uploaded
 
 
 def _require_sum_of(changes: ExactSum, start: StartingPoint) -> None:
     """`UpdateRefusedError` if the sum has another unit, length or other counters than those of the plan's network."""
     form = start.trained_form
-    counters = {name for name, like in form.model.items() if not like.is_floating_point()}
-    found = (changes.fraction_bits, changes.length, set(changes.counters()))
-    if found != (start.plan.fraction_bits, form.averaged_values, counters):
+    counters = {name: like for name, like in form.model.items() if not like.is_floating_point()}
+    found = changes.counters()
+    if (changes.fraction_bits, changes.length, found.keys()) != (
+        start.plan.fraction_bits,
+        form.averaged_values,
+        counters.keys(),
+    ):
         raise UpdateRefusedError(
             RefusalReason.WRONG_SHAPE,
-            f"a combined update sums {changes.length} values in units of 2^-{changes.fraction_bits}, with {len(found[2])} "
+            f"a combined update sums {changes.length} values in units of 2^-{changes.fraction_bits}, with {len(found)} "
             f"counters; the plan has {form.averaged_values} in units of 2^-{start.plan.fraction_bits}, and {len(counters)}",
         )
+    for name, like in counters.items():
+        check_shape(name, found[name], like)
+        check_dtype(name, found[name], like)

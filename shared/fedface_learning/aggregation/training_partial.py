@@ -29,8 +29,8 @@ from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.strategies import NOTHING, ServerRound, Tensors, strategy_of
-from fedface_learning.updates.careful_check import CheckedUpdate
-from fedface_learning.updates.checks import check_directions, check_in_memory, check_update, refusing_what_fails
+from fedface_learning.updates.careful_check import CheckedUpdate, check_directions
+from fedface_learning.updates.checks import check_in_memory, check_update, refusing_what_fails
 from fedface_learning.updates.class_parts import part_of_round
 from fedface_learning.updates.form import PlacedValues, UpdateForm
 from fedface_learning.updates.norm import clearly_within
@@ -191,7 +191,7 @@ class TrainingPartial:
             except UpdateRefusedError:
                 continue
             if clearly_within(norms[update.index], start.norm_bounds.lowest):
-                weights[client] = self._count(client, update.accepted, further, start)
+                weights[client] = self.count(client, update.accepted, further, start)
                 self.size += update.accepted.size
         if weights:
             indices = [trained[client].index for client in weights]
@@ -210,7 +210,7 @@ class TrainingPartial:
         form = start.trained_form
         bounds = start.norm_bounds
         share = bounds.share_kept(update.norm)
-        weight = share * self._count(client, accepted, update.further_tensors if part is None else NOTHING, start)
+        weight = share * self.count(client, accepted, update.further_tensors if part is None else NOTHING, start)
         moved = _moved(update.values, form)
         self.changes.add_parts(form.averaged_values, moved, update.counters, weight, start.plan.fraction_bits)
         self.sums = add_sums(self.sums, part)
@@ -219,7 +219,7 @@ class TrainingPartial:
         if update.norm is not None and bounds.norms_are_needed:
             self.norms[client] = update.norm
 
-    def _count(self, client: str, accepted: AcceptedUpdate, further: Tensors, start: StartingPoint) -> float:
+    def count(self, client: str, accepted: AcceptedUpdate, further: Tensors, start: StartingPoint) -> float:
         """Count an update that has passed all checks, but for its change; return the weight of its change."""
         if further:
             self.uploaded[client] = dict(further)

@@ -119,4 +119,9 @@ def read_header(file: BinaryIO) -> tuple[dict[str, Place], dict[str, Any], int]:
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedObjectError(f"not a safetensors file that we wrote: {error!r}") from error
+    for name, place in places.items():
+        if not all(type(number) is int and number >= 0 for number in (*place.shape, place.start)):
+            raise DamagedObjectError(
+                f"not a safetensors file that we wrote: {name} has the shape {place.shape} and starts at {place.start!r}"
+            )
     return places, metadata, 8 + size

@@ -35,7 +35,7 @@ class ImprovedResNet(EmbeddingNetwork):
     def __init__(self, plan: ModelPlan) -> None:
         """Build the layers without values."""
         super().__init__(plan, pixel_mean=(127.5,) * plan.channels, pixel_scale=127.5)
-        self._family = plan.architecture.split("-")[0]
+        self._family = plan.family
         inputs: int = plan.widths[0]
         height = plan.height
         width = plan.width

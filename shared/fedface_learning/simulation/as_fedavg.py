@@ -1,4 +1,4 @@
-"""What both bounds take from federated averaging: enrolment, and the local training of a client.
+"""What the bounds take from federated averaging: enrolment, and the local training of a client.
 
 A bound has no federated rounds, so it is no strategy: it defines neither a client's loss nor what an aggregator makes of
 updates. If a bound needs one of these, it uses FedAvg's.

@@ -12,21 +12,17 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import FedAwSPlan
 from fedface_learning.strategies.fedface import FEDFACE, spread_out
-from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
+from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors, with_uploaded_rows
 
 CLASS_EMBEDDING = "class_embedding"
 
 
 def take_learnt_rows(server_round: ServerRound) -> ServerResult:
     """W (C, D) with the rows that clients have learnt, after one spreadout. Other clients keep their rows until then."""
-    class_embeddings_CD = server_round.class_embeddings_CD.clone()
-    for client, tensors in server_round.uploaded.items():
-        class_embeddings_CD[client_index(client)] = tensors[CLASS_EMBEDDING]
-    return spread_out(replace(server_round, class_embeddings_CD=class_embeddings_CD))
+    return spread_out(replace(server_round, class_embeddings_CD=with_uploaded_rows(server_round, CLASS_EMBEDDING)))
 
 
 def _rate(plan: Plan) -> float:

@@ -7,14 +7,13 @@ from dataclasses import replace
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import FedFRPlan, FedFVPlan, PublicNegativesPlan
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import mean_feature
 from fedface_learning.objectives.class_sums import on_the_grid
 from fedface_learning.strategies.fedavg import FEDAVG, keep_class_embeddings
-from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
+from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors, with_uploaded_rows
 
 MEAN_EMBEDDING = "mean_embedding"
 
@@ -66,10 +65,7 @@ def embeds_by_base(plan: Plan) -> bool:
 
 def with_uploaded_means(server_round: ServerRound) -> Tensor:
     """W (C, D) with the mean embeddings that clients have uploaded, before any spreadout. Other clients keep their rows."""
-    class_embeddings_CD = server_round.class_embeddings_CD.clone()
-    for client, tensors in server_round.uploaded.items():
-        class_embeddings_CD[client_index(client)] = tensors[MEAN_EMBEDDING]
-    return class_embeddings_CD
+    return with_uploaded_rows(server_round, MEAN_EMBEDDING)
 
 
 def take_uploaded_means(server_round: ServerRound) -> ServerResult:

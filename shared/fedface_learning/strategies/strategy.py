@@ -1,6 +1,6 @@
 """What a strategy is: what clients minimise and upload, and what the aggregator computes from that.
 
-A strategy is six functions of tensors (ADR 9). The services and the simulation call these functions in equal order, so a
+A strategy is some functions of tensors (ADR 9). The services and the simulation call these functions in equal order, so a
 strategy is written once. Each function must give equal bits for equal arguments: it draws random numbers from
 `fedface_learning.seeding.generator` only, and keeps nothing between two calls.
 
@@ -16,6 +16,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_learning.data import FaceDataset
 from fedface_learning.device import HOST
@@ -87,9 +88,17 @@ class ServerResult:
     """What every client of the next round may read, so no class embedding of a client. It is stored by content."""
 
 
+def with_uploaded_rows(server_round: ServerRound, name: str) -> Tensor:
+    """W (C, D) with the rows that clients have uploaded under this name. Other clients keep theirs."""
+    class_embeddings_CD = server_round.class_embeddings_CD.clone()
+    for client, tensors in server_round.uploaded.items():
+        class_embeddings_CD[client_index(client)] = tensors[name]
+    return class_embeddings_CD
+
+
 @dataclass(frozen=True)
 class Strategy:
-    """A way to learn: six functions, which client, aggregator and simulation call."""
+    """A way to learn: functions which client, aggregator and simulation call."""
 
     loss: Callable[[ClientRound, Tensor], Tensor]
     """``loss(client_round, features_ND)``: the scalar that a client minimises on a batch.

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,10 +25,9 @@ from torch import Tensor
 from fedface_core.domain.errors import DamagedObjectError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.objectives.class_sums import LENGTH_TOLERANCE
 from fedface_learning.updates.form import Blocks, PlacedValues, UpdateForm
 from fedface_learning.updates.norm import check_norm, exact_norm
-
-_LENGTH_TOLERANCE: Final = 1e-3
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def check_carefully(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, 
     norm = exact_norm(form.values_by_name(model), form)
     check_norm(norm, max_norm)
     form.buffer_ranges.check(model)
-    directions = {name: check_further(name, tensors[name], form) for name in form.further_tensors}
+    directions = check_directions(tensors, form)
     counters = {name: model[name] for name, tensor in form.model.items() if not tensor.is_floating_point()}
     return CheckedUpdate(form.values_by_name(model), counters, directions, norm)
 
@@ -125,9 +124,15 @@ def check_image_count(metadata: Mapping[str, Any], accepted: AcceptedUpdate) -> 
         )
 
 
-def check_further(name: str, tensor: Tensor, form: UpdateForm) -> Tensor:
-    """What is used of a further tensor of an update of this form. `UpdateRefusedError` if it is not as the form asks."""
-    return (form.check_further or unit_directions)(name, tensor)
+def check_directions(tensors: Mapping[str, Tensor], form: UpdateForm) -> dict[str, Tensor]:
+    """What is used of the tensors that an update has beside the model, by name: the directions, float32.
+
+    `UpdateRefusedError` if one is not finite, or not as the form asks.
+    """
+    for name in form.further_tensors:
+        check_finite(name, tensors[name])
+    check = form.check_further or unit_directions
+    return {name: check(name, tensors[name]) for name in form.further_tensors}
 
 
 def unit_directions(name: str, tensor: Tensor) -> Tensor:
@@ -135,10 +140,16 @@ def unit_directions(name: str, tensor: Tensor) -> Tensor:
 
     `UpdateRefusedError` if it was not of unit length before, but for rounding (1e-3).
     """
+    lengths = unit_lengths(name, tensor)
+    return (tensor.double() / lengths).float()
+
+
+def unit_lengths(name: str, tensor: Tensor) -> Tensor:
+    """The lengths (…, 1) of vectors (…, D), float64. `UpdateRefusedError` if one is not 1 but for rounding (1e-3)."""
     lengths: Tensor = torch.linalg.vector_norm(tensor.double(), dim=-1, keepdim=True)
-    if not bool(((lengths - 1).abs() <= _LENGTH_TOLERANCE).all()):
+    if not bool(((lengths - 1).abs() <= LENGTH_TOLERANCE).all()):
         raise UpdateRefusedError(
             RefusalReason.NORM_EXCEEDED,
             f"{name} has lengths from {float(lengths.min()):.6g} to {float(lengths.max()):.6g}; it must be of length 1",
         )
-    return (tensor.double() / lengths).float()
+    return lengths

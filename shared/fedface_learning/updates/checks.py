@@ -22,8 +22,8 @@ from fedface_learning.strategies import Tensors
 from fedface_learning.updates.careful_check import (
     CheckedUpdate,
     check_carefully,
+    check_directions,
     check_finite,
-    check_further,
     check_tensors,
 )
 from fedface_learning.updates.fast_path import check_fast
@@ -77,13 +77,6 @@ def check_in_memory(tensors: Tensors, form: UpdateForm, bounds: NormBounds) -> C
         directions = check_directions(tensors, form)
         counters = {name: tensors[name] for name, like in form.model.items() if not like.is_floating_point()}
         return CheckedUpdate(form.values_by_name(tensors), counters, directions, norm)
-
-
-def check_directions(tensors: Tensors, form: UpdateForm) -> dict[str, Tensor]:
-    """What is used of the tensors that an update has beside the model, by name. `UpdateRefusedError` if one is bad."""
-    for name in form.further_tensors:
-        check_finite(name, tensors[name])
-    return {name: check_further(name, tensors[name], form) for name in form.further_tensors}
 
 
 def check_mean_embedding(

@@ -19,7 +19,8 @@ from torch import Tensor
 from fedface_core.domain.errors import DamagedObjectError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
-from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, LENGTH_TOLERANCE, ClassSums, is_on_the_grid
+from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums, is_on_the_grid
+from fedface_learning.updates.careful_check import unit_lengths
 
 _KEPT: Final = "class_embedding_D"
 _MOST_HEADER_BYTES: Final = 4096
@@ -54,12 +55,7 @@ def check_class_embeddings(name: str, class_embeddings: Tensor) -> Tensor:
 
     `UpdateRefusedError` if one is not of unit length but for rounding, or has a number that is no multiple of 2⁻¹⁵.
     """
-    lengths = torch.linalg.vector_norm(class_embeddings.double(), dim=-1)
-    if not bool(((lengths - 1).abs() <= LENGTH_TOLERANCE).all()):
-        raise UpdateRefusedError(
-            RefusalReason.NORM_EXCEEDED,
-            f"{name} has lengths from {float(lengths.min()):.6g} to {float(lengths.max()):.6g}; it must be of length 1",
-        )
+    unit_lengths(name, class_embeddings)
     if not is_on_the_grid(class_embeddings):
         raise UpdateRefusedError(
             RefusalReason.OUT_OF_RANGE,

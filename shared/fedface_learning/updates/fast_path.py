@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_learning.updates.careful_check import CheckedUpdate, check_finite, check_further, check_image_count
+from fedface_learning.updates.careful_check import CheckedUpdate, check_directions, check_image_count
 from fedface_learning.updates.form import Blocks, UpdateForm
 from fedface_learning.updates.norm import clearly_within, rough_norm
 
@@ -31,9 +31,7 @@ def check_fast(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, max_n
     try:
         check_image_count(update.metadata, accepted)
         form.buffer_ranges.check(form.buffers(update))
-        for name, tensor in further.items():
-            check_finite(name, tensor)
-        directions = {name: check_further(name, tensor, form) for name, tensor in further.items()}
+        directions = check_directions(further, form)
     except UpdateRefusedError:
         return None
     return CheckedUpdate(form.values_in_place(update), others, directions)

@@ -9,10 +9,13 @@ from fastapi.testclient import TestClient
 
 from fedface_control.operate.run import cancel_run, delete_run
 from fedface_control.upkeep.restore import restore_all, restore_run
+from fedface_control.upkeep.retention import LATE_AFTER
 from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import NotFoundError
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import ALLOWED, RunPhase
 from support.in_process import InProcess
+from support.lost_ledger import lose_run
 from support.places import in_round, run_in
 from support.stride import Stride
 from support.tiny_run import tiny_plan
@@ -29,7 +32,8 @@ def test_deleting_is_refused_without_its_confirmation(api: TestClient, services:
     before = services.ports.ledger.load(run_id), keys(services)
     refused = api.delete(f"/v1/runs/{run_id}", params={} if confirm is None else {"confirm": confirm})
     assert refused.status_code == 422
-    assert refused.json()["detail"].endswith(f"to confirm, send ?confirm={run_id}")
+    detail = refused.json()["detail"]
+    assert detail == "query.confirm: is required" if confirm is None else detail.endswith(f"send ?confirm={run_id}")
     services.sweep_after(1)
     assert (services.ports.ledger.load(run_id), keys(services)) == before
 
@@ -85,7 +89,7 @@ def test_a_deletion_killed_after_any_effect_is_finished_by_a_later_sweep(faces: 
         services.sweep_after(1)
         if last < effects:
             assert services.ports.ledger.load(run_id).phase is RunPhase.DELETING
-            services.ports.ledger.delete(run_id)  # and its ledger is lost on top: the deletion is restored
+            lose_run(services.ports.ledger, run_id)  # and its ledger is lost on top: the deletion is restored
             restored, _ = restore_all(services.ports)
             assert [run.phase for run in restored] == (
                 [RunPhase.DELETING] if object_keys.run(run_id) in keys(services) else []
@@ -93,3 +97,23 @@ def test_a_deletion_killed_after_any_effect_is_finished_by_a_later_sweep(faces: 
         services.sweep_after(1)
         assert keys(services) == set()
         assert services.ports.ledger.runs() == []
+
+
+def test_what_comes_late_for_a_deleted_run_is_removed_an_hour_later(services: InProcess) -> None:
+    """A worker that trained a client while the run was deleted puts its update afterwards, and cannot remove it."""
+    run_id = run_in(services, RunPhase.COMPLETED)
+    other = services.start()
+    services.until(other, in_round(services, 1))
+    kept = {key for key in keys(services) if other in key}
+    delete_run(services.ports, run_id, run_id)
+    services.sweep_after(1)
+    late = object_keys.update(run_id, 1, client_id(0))
+    services.ports.artifacts.put(late, b"of a face")
+    services.sweep_after(LATE_AFTER.total_seconds() - 10)
+    assert late in keys(services)
+    services.sweep_after(20)
+    assert not [key for key in keys(services) if run_id in key]
+    assert kept <= keys(services)
+    services.ports.artifacts.put(late, b"of a face")
+    services.sweep_after(LATE_AFTER.total_seconds())
+    assert late in keys(services), "once is enough: then no task of the run is left"

@@ -17,6 +17,7 @@ from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from support.control_actions import PATHS, accept_one
 from support.in_process import InProcess
+from support.lost_ledger import lose_run
 from support.places import in_round, round_in, run_in
 
 KEY = {"Idempotency-Key": "one"}
@@ -126,6 +127,22 @@ def test_without_a_key_each_request_makes_a_run(api: TestClient, services: InPro
 
 
 @pytest.mark.parametrize("make", ["create", "clone"], indirect=True)
+@pytest.mark.parametrize("seed", [7, 8])
+def test_a_key_whose_run_was_deleted_makes_no_other_run(
+    api: TestClient, services: InProcess, make: Callable[..., Response], seed: int
+) -> None:
+    """Tasks of the deleted run may still be under way, and would count for the other one."""
+    run_id = make(seed=7).json()["id"]
+    assert api.delete(f"/v1/runs/{run_id}", params={"confirm": run_id}).status_code == 202
+    services.sweep_after(1)
+    before = services.ports.artifacts.keys("")
+    refused = make(seed=seed)
+    assert refused.status_code == 409
+    assert refused.json()["detail"] == f"the idempotency key 'one' created {run_id}, which was deleted; use a new key"
+    assert services.ports.artifacts.keys("") == before
+
+
+@pytest.mark.parametrize("make", ["create", "clone"], indirect=True)
 def test_a_run_that_the_ledger_has_lost_is_not_made_anew(
     api: TestClient, services: InProcess, make: Callable[..., Response]
 ) -> None:
@@ -133,7 +150,7 @@ def test_a_run_that_the_ledger_has_lost_is_not_made_anew(
     run_id = make(seed=7).json()["id"]
     started = start_run(services.ports, run_id)
     record = services.ports.artifacts.get(object_keys.run(run_id))
-    services.ports.ledger.delete(run_id)
+    lose_run(services.ports.ledger, run_id)
     refused = make(seed=7)
     assert refused.status_code == 409
     assert refused.json()["detail"] == (
@@ -188,7 +205,12 @@ def overtaken(services: InProcess, monkeypatch: pytest.MonkeyPatch, method: str,
 def test_two_starts_at_once_with_one_key_are_one(services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = run_in(services, RunPhase.CREATED)
     other = []
-    overtaken(services, monkeypatch, "ledger.save", lambda: other.append(start_run(services.ports, run_id, "one")))
+
+    def start_a_moment_later() -> None:
+        services.clock.advance(0.001)
+        other.append(start_run(services.ports, run_id, "one"))
+
+    overtaken(services, monkeypatch, "ledger.save", start_a_moment_later)
     assert start_run(services.ports, run_id, "one") == other[0]
     assert len(services.publisher.published) == 2, "one request for each part of the preparation"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from fedface_cli.plan_template import PRESETS, plan_template
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.secure_aggregation import SecureAggregationPlan
 
+PLANS = Path(__file__).parents[3] / "docs/plans"
 each_preset = pytest.mark.parametrize("preset", sorted(PRESETS))
 COMMENTED = re.compile(r"^# ([a-z_]+ = .*)$", re.MULTILINE)
 
@@ -55,6 +57,19 @@ def test_a_part_that_is_not_set_stands_there_with_its_defaults() -> None:
     indented = re.findall(r"^#   (.*)$", plan_template("synthetic"), re.MULTILINE)
     part = tomllib.loads("\n".join(indented))["secure_aggregation"]
     assert part == SecureAggregationPlan().model_dump(mode="json")
+
+
+def test_gaussian_negatives_learns_as_the_shipped_plan_whose_gain_is_told() -> None:
+    """The photographs differ, and how many of a client count; all else is what the results were measured with."""
+    shipped = tomllib.loads((PLANS / "rendered_faces.toml").read_text(encoding="utf-8"))
+    own = {field: PRESETS["gaussian-negatives"][field] for field in ("name", "data")}
+    people = {name: number for name, number in shipped["split"].items() if name != "validation"}
+    assert Plan.model_validate(PRESETS["gaussian-negatives"]) == Plan.model_validate(shipped | own | {"split": people})
+
+
+def test_a_choice_with_parameters_has_those_that_the_preset_sets() -> None:
+    text = plan_template("gaussian-negatives")
+    assert 'strategy = {name = "gaussian-negatives", public_batch = 120, guidance_every = 4}' in text.splitlines()
 
 
 @each_preset

@@ -17,6 +17,7 @@ from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from support.api_by_hand import PLAN, ByHand
 from support.command_line import Invoke
+from support.lost_ledger import lose_run
 
 
 @pytest.fixture(autouse=True)
@@ -232,7 +233,7 @@ def test_delete_refuses_where_nobody_can_confirm(fedface: Invoke, api: ByHand, m
 def test_restore_brings_back_one_run_or_all(fedface: Invoke, api: ByHand) -> None:
     one = api.completed()
     other = api.started()
-    api.ports.ledger.delete(one)
+    lose_run(api.ports.ledger, one)
     code, out, _ = fedface("run", "restore", one)
     assert code == 0
     assert out == f"{one} is completed: 2 of 2 rounds are finished; fetch its model with: fedface model download {one}\n"
@@ -240,7 +241,7 @@ def test_restore_brings_back_one_run_or_all(fedface: Invoke, api: ByHand) -> Non
     code, _, err = fedface("run", "restore", one)
     assert (code, err) == (1, f"error: {one} is in the ledger: there is nothing to restore\n")
     for run_id in (one, other):
-        api.ports.ledger.delete(run_id)
+        lose_run(api.ports.ledger, run_id)
     lines = fedface("run", "restore")[1].splitlines()
     assert sorted(line.split()[0] for line in lines) == sorted([one, other])
     code, out, _ = fedface("run", "restore")
@@ -249,7 +250,7 @@ def test_restore_brings_back_one_run_or_all(fedface: Invoke, api: ByHand) -> Non
 
 def test_restore_says_which_run_cannot_be_brought_back(fedface: Invoke, api: ByHand) -> None:
     run_id = api.created()
-    api.ports.ledger.delete(run_id)
+    lose_run(api.ports.ledger, run_id)
     api.ports.artifacts.put(object_keys.run(run_id), b"half a rec")
     code, out, err = fedface("run", "restore")
     assert (code, out) == (1, "")

@@ -38,6 +38,10 @@ def test_two_deliveries_at_once_count_once(faces: Path, monkeypatch: pytest.Monk
     before = counter("updates", outcome="refused", reason="duplicate")
     run = services.to_end(run_id)
     assert counter("updates", outcome="refused", reason="duplicate") == before + 1
+    of_victim = [
+        effect for effect in services.effect_log.effects if effect.endswith(f"rounds/1/updates/{VICTIM}.safetensors")
+    ]
+    assert len(of_victim) == 1, "the bytes that were accepted stay, though another kind of CPU would have made others"
     assert services.manifest(run_id, 1).round.aggregation == simulate(plan).rounds[1].aggregation
     assert run.model_sha256 == simulate(plan).model_sha256
 

@@ -189,7 +189,9 @@ def test_who_signs_out_is_signed_out_though_the_issuer_is_away() -> None:
 
 
 def session_of(actor: str, clock: Clock) -> IssuerSession:
-    return IssuerSession(Renewals(), URL, tokens(0), actor=actor, clock=clock)
+    session = IssuerSession(Renewals(), URL, tokens(0), clock=clock)
+    session.actor = actor
+    return session
 
 
 def test_sessions_are_found_by_ids_that_nobody_guesses() -> None:

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from sse_starlette import ServerSentEvent
+from starlette.types import Message
 
 from fedface_console import live
 from fedface_console.control_api import ControlApi
 from fedface_console.errors import ApiAwayError, IssuerAwayError, PageError, SignedOutError
-from fedface_console.live import ENDED, NOTICE, Parts, live_parts
+from fedface_console.live import ENDED, NOTICE, LiveResponse, Parts, Streams, live_parts
 
 
 class Quiet(ControlApi):
@@ -64,3 +66,33 @@ def test_the_stream_ends_when_the_reader_is_signed_out() -> None:
         (NOTICE, "Your session has ended."),
         (ENDED, "ended"),
     ]
+
+
+def test_of_many_streams_at_once_only_so_many_are_open() -> None:
+    """The bound was looked at before the reader was asked for, and the stream counted after it."""
+    streams = Streams(2)
+
+    async def all_statuses() -> list[int]:
+        begun: list[int] = []
+        ended = asyncio.Event()
+
+        async def content() -> AsyncIterator[ServerSentEvent]:
+            await ended.wait()
+            yield ServerSentEvent(event=ENDED, data="ended")
+
+        async def receive() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                begun.append(message["status"])
+                if len(begun) == 5:
+                    ended.set()
+
+        scope = {"type": "http", "method": "GET"}
+        await asyncio.gather(*(LiveResponse(streams, content())(scope, receive, send) for _ in range(5)))
+        return begun
+
+    assert sorted(asyncio.run(all_statuses())) == [200, 200, 503, 503, 503]
+    assert streams.open == 0

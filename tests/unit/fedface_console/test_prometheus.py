@@ -33,6 +33,18 @@ def test_processes_that_are_gone_come_first_with_the_tasks_of_each() -> None:
     assert watched.services == {"client": (1, 2), "sweep": (1, 1)}
 
 
+@pytest.mark.parametrize("untold", ["NaN", "+Inf", "-Inf"])
+def test_a_count_that_prometheus_cannot_tell_breaks_no_page(untold: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        place = {"job": "client", "instance": "10.0.0.1:9100"}
+        if "fedface_task_seconds" not in request.url.params.get("query", ""):
+            return watching(request)
+        return httpx.Response(200, json=vector([(place | {"outcome": "ok"}, untold), (place | {"outcome": "error"}, "2")]))
+
+    found = asked(answer).processes
+    assert found[1] == Process("client", "10.0.0.1:9100", alive=True, done=0, failed=2)
+
+
 def test_alerts_that_are_on_come_before_those_that_will_be() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/api/v1/rules":

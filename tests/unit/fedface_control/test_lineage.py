@@ -16,6 +16,7 @@ from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, 
 from fedface_core.domain.plan import Plan
 from fedface_core.ports import RoundSummary
 from support.in_process import InProcess
+from support.lost_ledger import lose_run
 
 UPLOAD = "5" * 64
 RUN = "run-0123456789ab"
@@ -174,7 +175,7 @@ def test_a_run_that_starts_from_a_model_uses_it_and_did_not_make_it(services: In
 def test_a_card_outlives_its_run_in_the_ledger(services: InProcess) -> None:
     run = services.run()
     assert run.model_sha256 is not None
-    services.ports.ledger.delete(run.id)
+    lose_run(services.ports.ledger, run.id)
     card = model_card(services.ports, run.model_sha256)
     assert (card.made_by, card.used_by, card.plan) == ([], [], None)
 

@@ -14,7 +14,8 @@ from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.errors import NotFoundError, StaleVersionError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import Run, RunPhase
-from support.control_rounds import MODEL, NOW, PLAN, RUN, Control, an_aggregation
+from support.control_rounds import NOW, PLAN, RUN, Control, an_aggregation
+from support.lost_ledger import lose_run
 
 
 def record(control: Control) -> Run:
@@ -36,7 +37,6 @@ def at_puts(control: Control, monkeypatch: pytest.MonkeyPatch, key: str, *change
 
 def deleted(control: Control) -> None:
     """What a deletion does, in its order."""
-    control.artifacts.delete_all(control.artifacts.keys(object_keys.CLAIMS))
     control.artifacts.delete_all(control.artifacts.keys(object_keys.run_folder(RUN)))
     control.ledger.delete(RUN)
 
@@ -75,7 +75,6 @@ def test_nothing_is_left_of_a_run_that_is_deleted_while_its_change_is_put(
 ) -> None:
     control = Control.empty()
     late = control.open()
-    control.artifacts.put(object_keys.claim(MODEL, RUN), b"0")
     ended = control.ledger.load_round(RUN, 0).abandoned(NOW, "too few updates")
     last_put = object_keys.manifest(RUN, 0) if with_round else object_keys.run(RUN)
     at_puts(control, monkeypatch, last_put, lambda: deleted(control))
@@ -85,11 +84,10 @@ def test_nothing_is_left_of_a_run_that_is_deleted_while_its_change_is_put(
 
 
 def test_what_a_lost_run_is_restored_from_stays() -> None:
-    """The ledger is gone, and comes back empty while a change waits for it. The run's claim says that nobody deleted it."""
+    """The ledger is away, and comes back empty while a change waits for it. Nobody has deleted the run."""
     control = Control.empty()
     late = control.open()
-    control.artifacts.put(object_keys.claim(MODEL, RUN), b"0")
-    control.ledger.delete(RUN)
+    lose_run(control.ledger, RUN)
     with pytest.raises(NotFoundError):
         save_run(control.ports, late.cancelled(NOW), "run_cancelled")
     assert record(control).phase is RunPhase.CANCELLED
@@ -127,6 +125,7 @@ def test_a_new_life_of_a_run_gets_no_manifest_of_the_life_before(monkeypatch: py
 
     def created_again() -> None:
         deleted(control)
+        lose_run(control.ledger, RUN)  # what it remembers of the deletion too
         save_new_run(control.ports, Run(id=RUN, plan=PLAN, correlation_id="another life", created_at=NOW))
 
     at_puts(control, monkeypatch, object_keys.manifest(RUN, 0), created_again)
@@ -134,22 +133,6 @@ def test_a_new_life_of_a_run_gets_no_manifest_of_the_life_before(monkeypatch: py
         save_ended_round(control.ports, late, "round_abandoned", ended)
     assert control.artifacts.keys("") == [object_keys.run(RUN)]
     assert record(control) == control.ledger.load(RUN)
-
-
-@pytest.mark.parametrize("still_open", [False, True])
-def test_a_run_that_is_being_deleted_gets_no_manifest(monkeypatch: pytest.MonkeyPatch, still_open: bool) -> None:
-    control = Control.empty()
-    late = control.open()
-    current = control.ledger.load_round(RUN, 0)
-
-    def deleting() -> None:
-        ended = control.ledger.load(RUN).cancelled(NOW).deleting()
-        control.ledger.save(ended, "run_deleting", changed=None if still_open else current.abandoned(NOW, "cancelled"))
-
-    at_puts(control, monkeypatch, object_keys.manifest(RUN, 0), deleting)
-    with pytest.raises(StaleVersionError):
-        save_ended_round(control.ports, late, "round_abandoned", current.abandoned(NOW, "too few updates"))
-    assert control.artifacts.keys("") == []
 
 
 def test_a_new_run_whose_id_is_taken_is_the_stored_one() -> None:

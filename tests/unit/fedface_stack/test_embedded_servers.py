@@ -100,11 +100,11 @@ def test_the_secret_of_valkey_is_in_a_private_folder_and_not_in_its_command(tmp_
 
 def test_the_configuration_of_prometheus_names_its_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: "/usr/bin/prometheus")
-    prometheus(tmp_path, 9090, {"control": "127.0.0.1:1", "client": "127.0.0.1:2"})
+    prometheus(tmp_path, 9090, {"control": ["127.0.0.1:1"], "client": ["127.0.0.1:2", "127.0.0.1:3"]})
     settings = json.loads((tmp_path / "prometheus" / "prometheus.yml").read_text())
     assert {job["job_name"]: job["static_configs"] for job in settings["scrape_configs"]} == {
         "control": [{"targets": ["127.0.0.1:1"]}],
-        "client": [{"targets": ["127.0.0.1:2"]}],
+        "client": [{"targets": ["127.0.0.1:2", "127.0.0.1:3"]}],
     }
     assert settings["rule_files"] == ["alerts.yml"]
     assert (tmp_path / "prometheus" / "alerts.yml").read_text() == ALERTS.read_text()
@@ -118,7 +118,7 @@ def test_the_processes_of_the_stack_are_the_jobs_that_the_alerts_name() -> None:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool on PATH")
 def test_the_configuration_of_prometheus_and_its_alerts_are_valid(tmp_path: Path) -> None:
-    home = prometheus(tmp_path, 9090, {"control": "127.0.0.1:1"}).directory
+    home = prometheus(tmp_path, 9090, {"control": ["127.0.0.1:1"]}).directory
     assert home is not None
     checked = subprocess.run(
         ["promtool", "check", "config", "prometheus.yml"], cwd=home, capture_output=True, text=True, timeout=60
@@ -151,7 +151,7 @@ def test_no_character_of_the_folder_means_anything_to_a_server(
     servers = [
         valkey(workdir, 1, "secret"),
         seaweedfs(workdir, (1, 2, 3, 4), "key", "secret", "bucket"),
-        prometheus(workdir, 9090, {"control": "127.0.0.1:1"}),
+        prometheus(workdir, 9090, {"control": ["127.0.0.1:1"]}),
     ]
     for server in servers:
         assert server.directory is not None

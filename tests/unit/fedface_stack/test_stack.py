@@ -152,13 +152,32 @@ def test_the_last_lines_of_a_log_are_found_though_it_was_just_rotated(stack: Loc
     with log.open("a") as file:
         file.write("why it ended\n")
     rotate_if_long(log, most_bytes=5)
-    assert stack.log_tail("client", lines=1) == "why it ended"
+    assert stack.log_tail("client").endswith("why it ended")
 
 
 def test_there_are_ports_for_all_options_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: "/bin/false")  # so that no server starts for long
     with pytest.raises(StackError, match="s3 ended with status 1"):
-        LocalStack(tmp_path / "work", api_port=0, artifacts="s3", with_prometheus=True).start()
+        LocalStack(tmp_path / "work", artifacts="s3", console_port=0, with_prometheus=True, gpu=True).start()
+
+
+def test_prometheus_scrapes_a_service_with_and_without_a_gpu_as_one_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: "/bin/false")
+    stack = LocalStack(tmp_path / "work", artifacts="s3", with_prometheus=True, gpu=True)
+    with pytest.raises(StackError, match="s3 ended with status 1"):  # by then it is written what Prometheus scrapes
+        stack.start()
+    settings = json.loads((tmp_path / "work" / "prometheus" / "prometheus.yml").read_text())
+    scraped = {job["job_name"]: job["static_configs"][0]["targets"] for job in settings["scrape_configs"]}
+    targets = stack.metrics_targets
+    assert scraped == {
+        "control": [targets["api"]],
+        "sweep": [targets["control"]],
+        "client": [targets["client"], targets["client-gpu"]],
+        "aggregator": [targets["aggregator"]],
+        "evaluator": [targets["evaluator"], targets["evaluator-gpu"]],
+    }
 
 
 def test_the_folders_of_photographs_are_the_services_roots(

@@ -9,7 +9,15 @@ import pytest
 
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
 from fedface_core.contracts.tasks import ROUTES
-from fedface_core.domain.commands import Command, EvaluateModel, FoldShard, HandleFact, PrepareModel, ReduceRound
+from fedface_core.domain.commands import (
+    Command,
+    EvaluateModel,
+    FoldShard,
+    HandleFact,
+    HandOnShares,
+    PrepareModel,
+    ReduceRound,
+)
 from fedface_core.domain.facts import StepFailed
 from fedface_core.domain.failures import MOST_IN_A_ROW
 from fedface_core.domain.ids import client_id
@@ -56,6 +64,7 @@ def reports_of(publisher: RecordingPublisher) -> list[tuple[StepFailed, str]]:
     ("command", "number", "helps"),
     [
         (PrepareModel(run_id=RUN), None, False),
+        (HandOnShares(run_id=RUN, round=0, shard=0), 0, True),
         (FoldShard(run_id=RUN, round=0, shard=0), 0, True),
         (ReduceRound(run_id=RUN, round=0), 0, True),
         (EvaluateModel(run_id=RUN, round=0), 0, False),

@@ -14,10 +14,11 @@ from fedface_console.pages.run import load_run
 from fedface_console.plan_form import differences
 from fedface_console.rounds import all_rounds
 from fedface_console.templating import ApiDep, page
+from fedface_core.domain.ids import RunId
 
 FEWEST: Final = 2
 MOST: Final = 10
-RunsQuery = Annotated[list[Annotated[str, Query(pattern=r"^run-[0-9a-f]{12}$")]], Query(max_length=100)]
+RunsQuery = Annotated[list[RunId], Query(max_length=100)]
 
 router = APIRouter()
 

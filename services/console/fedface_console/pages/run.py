@@ -20,10 +20,11 @@ from fedface_console.pictures import round_bars
 from fedface_console.rounds import all_rounds, newest_rounds
 from fedface_console.templating import ApiDep, fragment, notice, page
 from fedface_core.contracts.http import RoundView, RunDetail
+from fedface_core.domain.ids import RunId
 from fedface_core.domain.results import RocCurve, VerificationReport
 from fedface_core.domain.run import ENDED, RunPhase
 
-RunIdPath = Annotated[str, Path(pattern=r"^run-[0-9a-f]{12}$")]
+RunIdPath = Annotated[RunId, Path()]
 NumberPath = Annotated[int, Path(ge=0, le=1_000_000)]
 CLIENTS_ON_A_PAGE: Final = 100
 MOST_REASONS: Final = 50
@@ -58,10 +59,7 @@ async def show_run(
 async def stream_run(request: Request, run_id: RunIdPath, api: ApiDep) -> Response:
     """Stream the parts of the page of a run as they change."""
     streams: Streams = request.app.state.streams
-    if streams.open >= streams.most:
-        return Response("The console serves as many streams as it may.\n", 503, {"Retry-After": "5"})
     reader = await api.reader()
-
     sent: dict[str, str] = {}  # the buttons as they were sent last: while they stay the same, so do their keys
 
     async def parts() -> tuple[Parts, bool]:

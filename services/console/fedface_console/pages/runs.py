@@ -9,10 +9,11 @@ from starlette.responses import HTMLResponse
 
 from fedface_console.listing import RunFilter
 from fedface_console.templating import ApiDep, fragment, page
+from fedface_core.domain.ids import RunId
 from fedface_core.domain.run import RunPhase
 
 LONGEST_TEXT = 100
-RunIdQuery = Annotated[str | None, Query(pattern=r"^run-[0-9a-f]{12}$")]
+RunIdQuery = Annotated[RunId | None, Query()]
 TextQuery = Annotated[str, Query(max_length=LONGEST_TEXT)]
 PhaseQuery = Annotated[str, Query(pattern=f"^({'|'.join(RunPhase)})?$")]
 

@@ -35,6 +35,7 @@ from fedface_control.auth.headers import SecurityHeaders
 from fedface_control.auth.roles import Role, requires
 from fedface_control.auth.sign_in import SignedIn, SignIn
 from fedface_control.operate.quota import DEFAULT_QUOTA, Quota
+from fedface_core.contracts.http import V1
 from fedface_core.ports import Ports
 
 
@@ -92,10 +93,11 @@ def create_app(
         plans.router,
         garbage.router,
         dead_letters.router,
+        keys.router,
+        sign_in_routes.router,
     ):
-        app.include_router(router, prefix=runs.V1)
-    for router in (keys.router, sign_in_routes.router, health.router):
-        app.include_router(router)
+        app.include_router(router, prefix=V1)
+    app.include_router(health.router)
     add_unversioned_paths(app)
     add_documentation(app)
     registry.register(RunMetrics(ports))
@@ -126,7 +128,7 @@ def state_of(ports: Ports, sign_in: SignIn, capacity: ApiCapacity = DEFAULT_CAPA
             "quota": quota,
             "sign_in": sign_in,
             "event_streams": events.EventStreams(feeds, *streams),
-            "uploads": models.Uploads(capacity.uploads, capacity.model_bytes),
+            "uploads": models.Uploads(capacity.uploads),
         }
     )
 

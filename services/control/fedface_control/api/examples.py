@@ -165,7 +165,7 @@ BODIES: Final[tuple[BaseModel, ...]] = (
     MadeKey(**_KEY, last_used=None, key="ff_5f1d8c2ab07e43d9_SECRET"),
     Me(actor="key:nightly", roles=[Role.OPERATOR, Role.VIEWER], sign_in=True),
     WaysToSignIn(open=False, issuer="https://id.example.org/realms/faces", client_id="cli", device_authorization=True),
-    Health(status="ok", checks={"ledger": "ok", "artifacts": "ok"}),
+    Health(status="ok", checks={"ledger": "ok", "artifact_store": "ok"}),
 )
 """One example of each body that the API answers with."""
 
@@ -177,17 +177,22 @@ METRICS: Final = '# TYPE fedface_runs gauge\nfedface_runs{phase="running"} 1.0\n
 _FIELD: Final = FieldProblem(field="cohort.quorum", message="Input should be greater than 0")
 _PROBLEMS: Final = (
     ("Bad Request", 400, "POST /v1/runs: There was an error parsing the body"),
-    ("Not signed in", 401, "this request has no token; send the header Authorization: Bearer TOKEN"),
-    ("Not allowed", 403, "this needs the role operator, and key:night-watch has the role viewer"),
+    ("Not signed in", 401, "sign in: send Authorization: Bearer, with an API key or an access token"),
+    ("Not allowed", 403, "this takes the role operator; key:night-watch has viewer"),
     ("Not found", 404, f"there is no run {_RUN}"),
     ("Artifact missing", 404, f"there is no artifact runs/{_RUN}/rounds/2/report.json"),
-    ("Wrong phase", 409, f"cannot start: {_RUN} is running, which allows pause, pause now, cancel"),
+    ("Wrong phase", 409, f"cannot start: {_RUN} is preparing, which allows pause, pause now, cancel"),
     ("Content Too Large", 413, "the body of this request has more than 2,097,152 bytes"),
     ("Unsupported media type", 415, "the body is declared as 'text/plain'; send Content-Type: application/json"),
     ("Misdirected request", 421, "this API is not 'faces.example.org'; FEDFACE_API_HOSTS says by which names it is reached"),
     ("Invalid input", 422, f"{_FIELD.field}: {_FIELD.message}"),
-    ("Too many requests", 429, "this address has sent 100 requests within a minute; try again in 5 seconds"),
-    ("Unavailable", 503, "the ledger at redis:6379 does not answer; check that it runs"),
+    ("Too many requests", 429, "key:nightly has sent 1200 requests in a minute; try again in 5 seconds"),
+    (
+        "Unavailable",
+        503,
+        "Redis at redis:6379 does not answer (Error 111 connecting to redis:6379. Connection refused.); check that it runs "
+        "and that FEDFACE_REDIS_URL names its host and port, with rediss:// if it speaks TLS",
+    ),
     ("Busy", 503, "the API serves 100 event streams already; try again in 5 seconds"),
 )
 

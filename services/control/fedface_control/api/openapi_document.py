@@ -13,8 +13,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from fedface_control.api.examples import examples, problem_examples
-from fedface_control.api.routes.runs import V1
-from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE
+from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, V1
 
 TAGS: Final = [
     {
@@ -38,9 +37,6 @@ _ANY_BODY: Final = {
     "413": "The body is larger than the API takes.",
 }
 _ANY_VERSIONED: Final = {
-    "401": "Nobody is signed in: the request has no token, or one that is not valid.",
-    "403": "Whoever is signed in has no role that allows the operation.",
-    "429": "Too many requests came from this actor or address. `Retry-After` says when to ask again.",
     "503": "The API serves as many as it can, or the ledger or the artifact store cannot be used now. `Retry-After` says "
     "when to ask again.",
 }

@@ -27,14 +27,9 @@ MOST_CHARACTERS = 300
 
 HTTP_TITLES: Final[dict[int, str]] = {
     400: "Bad Request",
-    401: "Not signed in",
-    403: "Not allowed",
     404: "Not Found",
     405: "Method Not Allowed",
     413: "Content Too Large",  # its name since RFC 9110, which Python 3.11 does not know
-    415: "Unsupported media type",
-    421: "Misdirected request",
-    429: "Too many requests",
     500: "Internal error",
     501: "Not Implemented",
     503: "Busy",

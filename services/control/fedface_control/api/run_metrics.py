@@ -20,7 +20,7 @@ from fedface_core.domain.round import RoundPhase, RoundState
 from fedface_core.domain.round_phase import WAITS_FOR_CLIENTS
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
-from fedface_core.runtime.metrics import NEWEST_RUNS
+from fedface_core.runtime.metrics import NEWEST_RUNS, Dependency
 from fedface_core.runtime.prompt_answers import PROMPT_SECONDS, PromptAnswers
 from fedface_core.runtime.readable_rounds import readable_rounds
 
@@ -43,11 +43,11 @@ class RunMetrics(Collector):
             check.begin()
         checks = {name: check.ask() or "does not answer in time" for name, check in self._checks.items()}
         families: list[GaugeMetricFamily] = []
-        if checks["ledger"] == "ok":
+        if checks[Dependency.LEDGER] == "ok":
             try:
                 families = list(self._from_ledger())
             except UnavailableError as error:
-                checks["ledger"] = str(error)  # the ledger went away after it was checked
+                checks[Dependency.LEDGER] = str(error)  # the ledger went away after it was checked
         up = GaugeMetricFamily("fedface_dependency_up", "1 if the dependency answers.", labels=["dependency"])
         for name, answer in checks.items():
             up.add_metric([name], float(answer == "ok"))

@@ -20,6 +20,7 @@ from fedface_control.auth.browsers import Hosts
 from fedface_control.auth.errors import BadCredentialsError, NotSignedInError, refusal
 from fedface_control.auth.limits import RequestLimits
 from fedface_control.auth.principal import EVERYBODY, Principal
+from fedface_core.contracts.http import V1
 from fedface_core.contracts.oidc import LONGEST_TOKEN
 from fedface_core.domain.api_key import split_key
 from fedface_core.domain.errors import FedFaceError, UnavailableError
@@ -27,7 +28,7 @@ from fedface_core.ports import ApiKeys
 
 log = structlog.get_logger(__name__)
 
-OPEN_PATHS: Final = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/docs", "/v1/sign-in"})
+OPEN_PATHS: Final = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/docs", f"{V1}/sign-in"})
 """What nobody has to sign in for. Below /docs are the files of that page."""
 _OPEN_BELOW: Final = "/docs/"
 
@@ -160,7 +161,7 @@ def _is_open(scope: Scope) -> bool:
 
 
 def path_without_prefix(scope: Scope) -> str:
-    """The path by which the router finds the operation: without the prefix that a reverse proxy adds."""
+    """The path by which the router finds the operation: without a proxy's prefix, which a server that knows it adds."""
     path: str = scope["path"]
     prefix: str = scope.get("root_path", "")
     return path[len(prefix) :] if prefix and path.startswith(f"{prefix}/") else path

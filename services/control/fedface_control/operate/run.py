@@ -176,7 +176,7 @@ def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 
 
 @retry_if_stale
-def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run | None:
+def delete_run(ports: Ports, run_id: str, confirm: str) -> Run | None:
     """Mark the run as `deleting`, so that the sweep removes its artifacts and its records.
 
     If Redis takes no more writes, they are removed here: the sweep comes by a message, which a full Redis does not take. So
@@ -213,8 +213,8 @@ def _created_before(ports: Ports, run_id: str, plan: Plan, key: str) -> Run | No
     """The run that this key has created, or None. `InvalidInputError` if it is a run of another plan.
 
     `SignatureError` if only the artifact store has the run, and its record there is not to be believed.
-    `WrongPhaseError` if only the artifact store has the run: creating it anew would overwrite the record that it is restored
-    from.
+    `WrongPhaseError` if the run was deleted, or if only the artifact store has it: creating it anew would overwrite the
+    record that it is restored from.
     """
     # The store is read before the ledger, so that a run which another process creates meanwhile does not seem lost.
     record = None
@@ -228,6 +228,10 @@ def _created_before(ports: Ports, run_id: str, plan: Plan, key: str) -> Run | No
     except NotFoundError:
         if not_believed is not None:
             raise not_believed from None
+        if ports.ledger.was_deleted(run_id):
+            raise WrongPhaseError(
+                f"the idempotency key {shown_key(key)!r} created {run_id}, which was deleted; use a new key"
+            ) from None
         if record is None:
             return None
         _require_plan(record, plan, key)

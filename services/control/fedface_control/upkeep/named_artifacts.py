@@ -14,6 +14,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, NotFoundError
+from fedface_core.domain.ids import RUN_ID_PATTERN
 from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import ENDED, Run
@@ -22,7 +23,7 @@ from fedface_core.ports import ArtifactStore, Ports, RunLedger
 MOST_RECORD_BYTES: Final = 256 << 20
 """A larger object is no record. A manifest has some 500 bytes for each client."""
 RecordT = TypeVar("RecordT", bound=BaseModel)
-_RUN_ID: Final = re.compile(r"run-[0-9a-f]{12}")
+_RUN_ID: Final = re.compile(RUN_ID_PATTERN)
 
 
 @dataclass

@@ -47,10 +47,8 @@ def restore_run(ports: Ports, run_id: str) -> Run:
         ended = []  # enrolment of an asynchronous run was not scored yet; without its manifest the run begins anew
     run = _newest_state(ports, run_id, ended)
     run = run.replace(version=max(run.version, newest_version))  # else a manifest that is left out would seem newer
-    with suppress(NotFoundError, *UNREADABLE):
-        if _later_round(ports, ports.ledger.load(run_id)) is not None:
-            ports.ledger.delete(run_id)
-    ports.ledger.restore(run, [EndedRound(done.round, done.accepted, done.failed) for done in ended], by_actor())
+    rounds = [EndedRound(done.round, done.accepted, done.failed) for done in ended]
+    ports.ledger.restore(run, rounds, by_actor(), replaces=_older_version(ports, run_id))
     log.warning("run_restored", run_id=run_id, correlation_id=run.correlation_id, phase=run.phase, rounds=len(ended))
     return run
 
@@ -68,7 +66,7 @@ def restore_all(ports: Ports) -> tuple[list[Run], dict[str, str]]:
         try:
             restored.append(restore_run(ports, run_id))
         except WrongPhaseError:
-            continue  # another process has restored it since
+            continue  # another process has restored it since, or it was deleted
         except (NotFoundError, UnknownSchemaError, DamagedObjectError) as error:
             log.warning("run_not_restored", run_id=run_id, reason=str(error))
             refused[run_id] = str(error)
@@ -107,6 +105,15 @@ def _pause_if_older(ports: Ports, run_id: str) -> bool:
     log.error("run_paused", run_id=run_id, correlation_id=run.correlation_id, round=run.round, reason=because)
     ports.ledger.save(run.paused_at_once(now), "run_paused", changed=suspended, detail={"because": because})
     return True
+
+
+def _older_version(ports: Ports, run_id: str) -> int | None:
+    """The version of the run that the ledger has, if that is of before a round which the store knows."""
+    with suppress(NotFoundError, *UNREADABLE):
+        stored = ports.ledger.load(run_id)
+        if _later_round(ports, stored) is not None:
+            return stored.version
+    return None
 
 
 def _later_round(ports: Ports, run: Run) -> int | None:

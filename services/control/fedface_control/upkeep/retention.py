@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import timedelta
+from typing import Final
 
 import structlog
 
@@ -20,6 +22,9 @@ from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.readable_rounds import readable_rounds
 
 log = structlog.get_logger(__name__)
+
+LATE_AFTER: Final = timedelta(hours=1)
+"""After a run's deletion nobody works for it any more so much later: tasks come back to their queue after 20 minutes."""
 
 
 def remove_old_updates_in_open_round(ports: Ports, run: Run, needed: Iterable[int]) -> None:
@@ -85,6 +90,18 @@ def delete_unreadable_run(ports: Ports, run_id: str) -> None:
     """
     claim_for_earlier_runs(ports)
     _remove_folder_and_records(ports, run_id)
+
+
+def remove_leftovers(ports: Ports) -> None:
+    """Remove once more the folders of runs that were deleted `LATE_AFTER` ago.
+
+    A process that worked for the run while it was deleted may have put an object afterwards, such as a client's update.
+    """
+    for run_id in ports.ledger.leftovers(ports.clock.now() - LATE_AFTER):
+        if not ports.ledger.known_runs([run_id]):
+            _remove_all(ports.artifacts, object_keys.run_folder(run_id))
+        ports.ledger.forget_leftovers(run_id)
+        log.info("leftovers_removed", run_id=run_id)
 
 
 def _remove_folder_and_records(ports: Ports, run_id: str) -> None:

@@ -93,12 +93,13 @@ class Delivery:
         """Look once for what is to be told, and tell it, as far as pauses allow."""
         if self._now() < self._away.due:
             return
-        # A run leaves the index of active runs soon after its last event: it is looked at once more.
         active = set(self._ledger.followed_runs(ended=self._looks % _LOOKS_PER_WHOLE_LOOK == 0))
         followed = active | self._followed | self._retries.keys()
-        self._looks += 1
-        self._followed = active
         waiting = self._ledger.undelivered_runs(self._receiver.name, sorted(followed))
+        self._looks += 1
+        # A run leaves the index of active runs soon after its last event: it is looked at once more. One with more events
+        # than a look takes, or with a receiver that is away, is looked at until all of them are told.
+        self._followed = active | set(waiting)
         self._retries = {run_id: retry for run_id, retry in self._retries.items() if run_id in waiting}
         for run_id in waiting:
             retry = self._retries.get(run_id)

@@ -13,7 +13,7 @@ from fedface_core.domain.errors import StaleVersionError, WrongPhaseError
 from fedface_core.domain.failures import StepFailure, newest_first
 from fedface_core.domain.round import Round, RoundState
 from fedface_core.domain.run import ENDED, Run, RunPhase
-from fedface_core.ports import EndedRound, RecordedEvent, RoundSummary
+from fedface_core.ports import DELETED_KEPT, LEFTOVERS_AT_ONCE, EndedRound, RecordedEvent, RoundSummary
 
 
 class MemoryLedger(MemorySettlement):
@@ -26,6 +26,8 @@ class MemoryLedger(MemorySettlement):
         with self._lock:
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
+            if run.id in self._deleted:
+                raise WrongPhaseError(f"{run.id} was deleted; a new run needs a new id")
             self._runs[run.id] = run
             self._rounds[run.id] = {}
             self._events[run.id] = []
@@ -93,11 +95,17 @@ class MemoryLedger(MemorySettlement):
             self._record(run_id, event, dict(data))
             return True
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
+    def restore(
+        self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None, *, replaces: int | None = None
+    ) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""
         with self._lock:
+            if run.id in self._runs and self._runs[run.id].version == replaces:
+                self.lose(run.id)
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
+            if run.id in self._deleted:
+                raise WrongPhaseError(f"{run.id} was deleted: it is not restored")
             self._runs[run.id] = run
             self._rounds[run.id] = {ended.record.number: MemoryRound.ended(ended) for ended in rounds}
             self._events[run.id] = []
@@ -107,8 +115,36 @@ class MemoryLedger(MemorySettlement):
     def delete(self, run_id: str) -> None:
         """Remove all records of a run."""
         with self._lock:
-            for records in (self._runs, self._rounds, self._events, self._failures, self._delivered):
+            if run_id not in self._runs:
+                return
+            self.lose(run_id)
+            now = self._clock.now()
+            kept = {run: at for run, at in self._deleted.items() if at >= now - DELETED_KEPT}
+            self._deleted = kept | {run_id: now}
+            self._leftovers.add(run_id)
+
+    def lose(self, run_id: str) -> None:
+        """Forget a run, as a server does that loses what it has stored: nobody knows that there was such a run."""
+        with self._lock:
+            for records in (self._runs, self._rounds, self._events, self._failures, self._delivered, self._deleted):
                 records.pop(run_id, None)
+            self._leftovers.discard(run_id)
+
+    def was_deleted(self, run_id: str) -> bool:
+        """Whether a run with this id was deleted lately."""
+        with self._lock:
+            return run_id in self._deleted
+
+    def leftovers(self, before: datetime) -> Sequence[str]:
+        """The first runs that were deleted before this time, and in whose folders objects may lie that came late."""
+        with self._lock:
+            found = [run_id for run_id in self._deleted if run_id in self._leftovers and self._deleted[run_id] < before]
+        return sorted(found, key=lambda run_id: (self._deleted[run_id], run_id))[:LEFTOVERS_AT_ONCE]
+
+    def forget_leftovers(self, run_id: str) -> None:
+        """Record that nothing is left of a deleted run."""
+        with self._lock:
+            self._leftovers.discard(run_id)
 
     # EventDeliveries
 

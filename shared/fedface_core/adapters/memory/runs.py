@@ -23,6 +23,9 @@ class MemoryRuns:
         self._runs: dict[str, Run] = {}
         self._rounds: dict[str, dict[int, MemoryRound]] = {}
         self._events: dict[str, list[RecordedEvent]] = {}
+        # Deleted run → when it was deleted; those of them in whose folders late objects may lie.
+        self._deleted: dict[str, datetime] = {}
+        self._leftovers: set[str] = set()
         # Run → step → its failures, of steps that belong to no round.
         self._failures: dict[str, dict[str, StepFailure]] = {}
         # Run → receiver of webhooks → id of the last event that it was told of; receiver → when it was first named.

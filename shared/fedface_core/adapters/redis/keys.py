@@ -11,6 +11,9 @@ No key expires.
     {run}:run                       hash        version, phase, record (JSON of the Run)       create restore save  delete
     {run}:events                    stream      name, data (JSON): the whole audit trail       create restore save  delete
                                                                                                record_event
+    deleted                         sorted set  ids of deleted runs by deletion (µs)⁸          delete               delete⁹
+    leftovers                       sorted set  those in whose folder late objects may lie     delete               forget_
+                                                                                                                    leftovers
     receivers                       hash        receiver → id before the first event for it    undelivered_runs     never
     {run}:delivered                 hash        receiver → id of the last event it was told of mark_delivered       delete
     {run}:failures                  hash        step that belongs to no round → its failures⁶  record_failure       delete⁷
@@ -47,6 +50,7 @@ No key expires.
       what the reason has in common with others of its kind; the newest reason
     ⁷ and save, of a run or a round in a new phase; accept, fail, record_deposit, record_partial and
       forget_failures remove one step
+    ⁸ no run gets such an id again   ⁹ of another run, `DELETED_KEPT` later, or when there are `MOST_DELETED`
 
 The scripts read no stored JSON. What they need of a run or a round is stored in fields of its own, next to the record.
 What a script only reads is no key of the script but an argument: Redis lets nobody name a key to a script that they may
@@ -64,7 +68,11 @@ from typing import Final, NamedTuple
 
 RUNS: Final = "fedface:runs"
 ACTIVE: Final = "fedface:active"
+DELETED: Final = "fedface:deleted"
+LEFTOVERS: Final = "fedface:leftovers"
 RECEIVERS: Final = "fedface:receivers"
+MOST_DELETED: Final = 100_000
+"""The ledger remembers the ids of so many deleted runs, the newest ones."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,8 +1,9 @@
-"""The whole ledger in Redis or Valkey: records, settlement, failures, views and deliveries."""
+"""The whole ledger in Redis or Valkey: records, deleted runs, settlement, failures, views and deliveries."""
 
 from __future__ import annotations
 
 from fedface_core.adapters.redis.connection import FULL_AT, TIMEOUT_SECONDS, RedisServer
+from fedface_core.adapters.redis.deleted_runs import RedisDeletedRuns
 from fedface_core.adapters.redis.deliveries import RedisDeliveries
 from fedface_core.adapters.redis.failures import RedisFailures
 from fedface_core.adapters.redis.records import RedisRecords
@@ -10,7 +11,7 @@ from fedface_core.adapters.redis.settlement import RedisSettlement
 from fedface_core.ports import Clock
 
 
-class RedisLedger(RedisRecords, RedisSettlement, RedisFailures, RedisDeliveries):
+class RedisLedger(RedisRecords, RedisDeletedRuns, RedisSettlement, RedisFailures, RedisDeliveries):
     """`RunLedger` in the Redis or Valkey at ``url``. It connects when it is first used.
 
     Its time is the server's, or that of ``clock`` if one is given, as tests do. Each attempt to reach the server waits

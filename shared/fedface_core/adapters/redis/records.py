@@ -5,20 +5,30 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from itertools import chain
 from typing import Final
 
 from redis.client import Pipeline
 
 from fedface_core.adapters.audit_trail import EventData, creation_data, event_data
-from fedface_core.adapters.redis.keys import ACTIVE, RUNS, round_keys, run_keys, to_microseconds
+from fedface_core.adapters.redis.keys import (
+    ACTIVE,
+    DELETED,
+    LEFTOVERS,
+    MOST_DELETED,
+    RUNS,
+    round_keys,
+    run_keys,
+    to_microseconds,
+)
 from fedface_core.adapters.redis.lookup import RunLookup, readable_runs
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import Round, RoundState
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import ENDED, Run, RunPhase
-from fedface_core.ports import EndedRound
+from fedface_core.ports import DELETED_KEPT, EndedRound
 
 # The phases of ended runs for which no work is left.
 _INACTIVE: Final = ENDED - {RunPhase.DELETING}
@@ -31,8 +41,11 @@ class RedisRecords(RunLookup):
 
     def create(self, run: Run) -> None:
         """Store a new run, and the event ``run_created`` in its audit trail."""
-        if not self._store_new(run, "run_created", creation_data(run)):
-            raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
+        match self._store_new(run, "run_created", creation_data(run)):
+            case "exists":
+                raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
+            case "deleted":
+                raise WrongPhaseError(f"{run.id} was deleted; a new run needs a new id")
 
     def active_runs(self) -> Sequence[Run]:
         """The runs that have started and not ended, and the runs that are being deleted, oldest first. Ended runs are
@@ -141,23 +154,35 @@ class RedisRecords(RunLookup):
         self._require_run(outcome != "no_run", run_id)
         return bool(outcome == "recorded")
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
+    def restore(
+        self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None, *, replaces: int | None = None
+    ) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""
         with self._server.pipeline() as pipeline:
-            pipeline.exists(run_keys(run.id).run)
-            (exists,) = pipeline.execute()
-        if not exists:
+            pipeline.hget(run_keys(run.id).run, "version")
+            (version,) = pipeline.execute()
+        if version is not None and replaces is not None and int(version) == replaces:
+            self._remove(run.id, remembered=False)
+            version = None
+        if version is None:
             for ended in rounds:
                 with self._server.pipeline() as pipeline:
                     _put_ended_round(pipeline, run.id, ended)
                     pipeline.execute()
             data = event_data(run, detail=detail)
-            if self._store_new(run, "run_restored", data, *_participation(rounds)) or self.load(run.id) == run:
+            outcome = self._store_new(run, "run_restored", data, *_participation(rounds))
+            if outcome == "deleted":
+                raise WrongPhaseError(f"{run.id} was deleted: it is not restored")
+            if outcome == "stored" or self.load(run.id) == run:
                 return  # a try whose answer was lost, or a restoration at the same time, may have stored just this
         raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
 
     def delete(self, run_id: str) -> None:
         """Remove all records of a run."""
+        self._remove(run_id, remembered=True)
+
+    def _remove(self, run_id: str, *, remembered: bool) -> None:
+        """Remove all records of a run; ``remembered`` says whether its id counts as that of a deleted run."""
         keys = run_keys(run_id)
         with self._server.pipeline() as pipeline:
             pipeline.smembers(keys.rounds)
@@ -166,33 +191,33 @@ class RedisRecords(RunLookup):
             with self._server.pipeline() as pipeline:
                 pipeline.delete(*round_keys(run_id, number))
                 pipeline.execute()
-        with self._server.pipeline(transaction=True) as pipeline:  # else an index could name a run that is not there
-            pipeline.delete(*keys)
-            pipeline.zrem(RUNS, run_id)
-            pipeline.zrem(ACTIVE, run_id)
-            pipeline.execute()
+        kept = DELETED_KEPT // timedelta(microseconds=1) if remembered else ""
+        self._server.run_script(
+            "delete.lua",
+            keys=[RUNS, ACTIVE, DELETED, LEFTOVERS, *keys],
+            args=[run_id, self._given_time(), kept, MOST_DELETED],
+        )
 
     def _store_new(
         self, run: Run, event: str, data: EventData, invited: Mapping[str, int] = {}, answered: Mapping[str, int] = {}
-    ) -> bool:
-        """Store a run, its first event with ``data`` and its clients' participation, unless the ledger has the run.
+    ) -> str:
+        """Store a run, its first event with ``data`` and its clients' participation: then "stored"; nothing is stored if the
+        answer is another one.
 
-        ``invited`` and ``answered``: client → to how many training rounds it was invited, and how many accepted it. Returns
-        whether they were stored.
+        ``invited`` and ``answered``: client → to how many training rounds it was invited, and how many accepted it.
         """
         keys = run_keys(run.id)
         record = run.model_dump_json()
-        return bool(
-            self._server.run_script(
-                "create.lua",
-                keys=[keys.run, keys.events, RUNS, ACTIVE, keys.invited, keys.answered],
-                args=[
-                    *(run.version, record, run.phase.value, event, json.dumps(dict(data), allow_nan=False)),
-                    *(run.id, run.created_at.timestamp()),
-                    *(json.dumps([*chain(*counts.items())]) for counts in (invited, answered)),
-                ],
-            )
+        outcome = self._server.run_script(
+            "create.lua",
+            keys=[keys.run, keys.events, RUNS, ACTIVE, DELETED, keys.invited, keys.answered],
+            args=[
+                *(run.version, record, run.phase.value, event, json.dumps(dict(data), allow_nan=False)),
+                *(run.id, run.created_at.timestamp()),
+                *(json.dumps([*chain(*counts.items())]) for counts in (invited, answered)),
+            ],
         )
+        return str(outcome)
 
 
 def _changed_args(changed: Round | None) -> tuple[str | int, ...]:

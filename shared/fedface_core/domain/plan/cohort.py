@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StrictFloat, model_validator
 
 from fedface_core.domain.plan.part import Count, Fraction, PlanPart, PositiveInt
+from fedface_core.domain.share import share_of
 
 DEFAULT_MINIMUM: Final = 3
 """Of the updates behind a model. Who knows one of two updates, as each of the two clients does, can compute the other one
@@ -79,11 +79,11 @@ class CohortPlan(PlanPart):
 
     def wanted(self, clients: int) -> int:
         """How many updates a round should have if the run has ``clients`` clients."""
-        return self.size or _round_up(self.fraction or 1.0, clients)
+        return self.size or share_of(self.fraction or 1.0, clients)
 
     def invited(self, clients: int) -> int:
         """How many clients are invited to a round if the run has ``clients`` clients."""
-        return min(_round_up(self.over_selection, self.wanted(clients)), clients)
+        return min(share_of(self.over_selection, self.wanted(clients)), clients)
 
     def quorum_for(self, clients: int) -> int:
         """How many accepted updates close a round if the run has ``clients`` clients."""
@@ -91,10 +91,5 @@ class CohortPlan(PlanPart):
         if self.quorum is not None:
             return min(self.quorum, invited)
         if self.quorum_fraction is not None:
-            return min(_round_up(self.quorum_fraction, self.wanted(clients)), invited)
+            return min(share_of(self.quorum_fraction, self.wanted(clients)), invited)
         return min(self.wanted(clients), invited) if self.over_selection > 1 else invited
-
-
-def _round_up(share: float, whole: int) -> int:
-    """``share`` × ``whole``, rounded up. Float error does not count: 0.15 × 20 gives 3."""
-    return ceil(round(share * whole, 9))

@@ -66,8 +66,11 @@ class DataPlan(PlanPart):
     @property
     def most_images_of_a_client(self) -> int:
         """How many images a client can have. An update that says more is refused, since images are its weight."""
-        planned = [images for images in (self.images_per_client, self.images_per_identity) if images is not None]
-        return min(planned, default=IMAGES_OF_EACH.get(self.dataset, MOST_IMAGES))
+        known = IMAGES_OF_EACH.get(self.dataset)
+        if self.dataset == "synthetic" and self.images_per_identity is not None:
+            known = None  # so many are rendered
+        bounds = [bound for bound in (self.images_per_client, self.images_per_identity, known) if bound is not None]
+        return min(bounds, default=MOST_IMAGES)
 
     @model_validator(mode="after")
     def _has_folder_if_needed(self) -> Self:

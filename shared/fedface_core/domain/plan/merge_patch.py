@@ -9,7 +9,10 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.part import PlanPart
 from fedface_core.domain.plan.strategy import IN_PROCESS, WITHOUT_SPREADOUT, default_initialisation, strategy_name
 
-_CHOICES: Final = (("aggregation", "optimiser"), ("local_training", "augmentation"), ("strategy", "augmentation"))
+_CHOICES: Final = (
+    *(("aggregation", "optimiser"), ("aggregation", "clipping")),
+    *(("local_training", "augmentation"), ("strategy", "augmentation")),
+)
 """Parts of a plan, and the choice in each that has parameters of its own."""
 
 
@@ -17,8 +20,8 @@ def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
     """The plan with the changes of ``patch``. `pydantic.ValidationError` if the result is no plan.
 
     A patch that names another architecture or device profile also gets the defaults of that architecture or profile. A patch
-    that names another strategy, server optimiser, augmentation or update encoding gets none of the old one's parameters; nor
-    parts of the plan that the new strategy has not.
+    that names another strategy, server optimiser, clipping, augmentation or update encoding gets none of the old one's
+    parameters; nor parts of the plan that the new strategy has not.
     """
     document = plan.model_dump(mode="json")
     document["model"] = _without_defaults(plan.model, "architecture")
@@ -48,7 +51,7 @@ def _drop_another(part: dict[str, Any], choice: str, patch: object) -> None:
     """Remove the ``choice`` from a part of a plan if the part's patch names another one."""
     if (
         isinstance(patch, Mapping)
-        and choice in part
+        and part.get(choice) is not None
         and _names_another(patch.get(choice, part[choice]), part[choice]["name"])
     ):
         del part[choice]

@@ -103,9 +103,14 @@ class ModelPlan(PlanPart):
             defaults |= {"weights": "published", "centring": True}
         return defaults | given
 
+    @property
+    def family(self) -> str:
+        """The architecture without its depth, such as "spherenet"."""
+        return self.architecture.split("-")[0]
+
     @model_validator(mode="after")
     def _shape_fits_architecture(self) -> Self:
-        family = self.architecture.split("-")[0]
+        family = self.family
         if family == "dlib":
             fixed = _DEFAULT_SHAPES["dlib"]
             wrong = [name for name, value in fixed.items() if getattr(self, name) != value]

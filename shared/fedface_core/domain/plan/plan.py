@@ -9,7 +9,7 @@ from pydantic import Field, StrictFloat, model_validator
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_index
-from fedface_core.domain.mask_graph import GraphParameters, choose_parameters, count_of
+from fedface_core.domain.mask_graph import GraphParameters, choose_parameters
 from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, NormClippingPlan, SgdPlan
 from fedface_core.domain.plan.cohort import CohortPlan
 from fedface_core.domain.plan.compute import ComputePlan, is_default
@@ -45,6 +45,7 @@ from fedface_core.domain.plan.strategy import (
     strategy_name,
 )
 from fedface_core.domain.plan.update_encoding import Float32Plan, UpdateEncodingPlan
+from fedface_core.domain.share import share_of
 
 MOST_RATES = 1000
 """How many false accept rates a plan may ask for."""
@@ -169,7 +170,7 @@ class Plan(PlanPart):
         """
         masks = self.secure_aggregation
         assert masks is not None, "asked of plans with masks only"
-        return max(masks.minimum, members - count_of(masks.dropout, members))
+        return max(masks.minimum, members - share_of(masks.dropout, members))
 
     def mask_graph(self, members: int) -> GraphParameters:
         """The graph of a masked shard with so many members. `InvalidInputError` if none is good enough.
@@ -364,7 +365,7 @@ class Plan(PlanPart):
                     f"{cohort - quorum} of them, which count as dropped out: raise it, or the quorum"
                 )
             for size in reversed(sizes_of_shards(cohort, self.shard_size_for(cohort))):
-                stay = size - ceil(round(masks.dropout * size, 9))
+                stay = size - share_of(masks.dropout, size)
                 if stay < masks.minimum:
                     raise ValueError(
                         f"secure_aggregation.minimum is {masks.minimum}, but of a shard of {size} clients only {stay} are "

@@ -13,7 +13,7 @@ from fedface_control.api.examples import BODIES
 from fedface_control.api.openapi_document import BINARY
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE
 
-ON_EVERY_VERSIONED = {"401", "403", "429", "503"}
+SIGNED_IN = {"401", "403", "429"}
 
 
 def operations(described: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -74,7 +74,8 @@ def test_every_operation_says_what_it_does_and_belongs_to_a_described_tag(descri
 def test_every_versioned_operation_describes_what_any_may_answer(described: dict[str, Any]) -> None:
     for name, operation in operations(described):
         if " /v1/" in name:
-            assert operation["responses"].keys() >= ON_EVERY_VERSIONED, name
+            assert "503" in operation["responses"], name
+            assert SIGNED_IN & operation["responses"].keys() == (SIGNED_IN if name != "GET /v1/sign-in" else set()), name
         if "requestBody" in operation:
             assert operation["responses"].keys() >= {"400", "413", "422"}, name
         for status in ("429", "503"):
@@ -128,6 +129,11 @@ def test_every_parameter_and_header_is_described(described: dict[str, Any]) -> N
             assert parameter.get("description"), f"{name} {parameter['name']}"
         for response in operation["responses"].values():
             assert response["description"], name
+
+
+def test_it_says_that_deleting_takes_its_confirmation(described: dict[str, Any]) -> None:
+    (confirm,) = (one for one in described["paths"]["/v1/runs/{run_id}"]["delete"]["parameters"] if one["in"] == "query")
+    assert (confirm["name"], confirm["required"]) == ("confirm", True)
 
 
 def test_no_default_is_given_that_depends_on_another_field(described: dict[str, Any]) -> None:

@@ -92,14 +92,14 @@ def test_a_ledger_that_goes_while_it_is_read_is_down_and_metrics_still_answer(
     monkeypatch.setattr(services.ports.ledger, "runs", down)
     samples = scrape(api)
     assert value(samples, "fedface_dependency_up", dependency="ledger") == 0
-    assert value(samples, "fedface_dependency_up", dependency="artifacts") == 1
+    assert value(samples, "fedface_dependency_up", dependency="artifact_store") == 1
 
 
-@pytest.mark.parametrize("dependency", ["ledger", "artifacts"])
+@pytest.mark.parametrize(("dependency", "port"), [("ledger", "ledger"), ("artifact_store", "artifacts")])
 def test_a_dependency_that_is_down_is_zero_and_without_a_ledger_there_are_no_runs(
-    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch, dependency: str
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch, dependency: str, port: str
 ) -> None:
-    monkeypatch.setattr(getattr(services.ports, dependency), "ping", down)
+    monkeypatch.setattr(getattr(services.ports, port), "ping", down)
     samples = scrape(api)
     assert value(samples, "fedface_dependency_up", dependency=dependency) == 0
     assert (value(samples, "fedface_runs", phase="created") is None) is (dependency == "ledger")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
+from fedface_control.api.capacity import ApiCapacity
 from fedface_control.operate.quota import Quota
 from fedface_control.operate.run import clone_run, create_run
 from fedface_core.domain.errors import InvalidInputError, TooManyRunsError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
+from fedface_core.runtime.settings import ControlSettings
 from support.control_rounds import PLAN, Control
 
 TOO_LARGE = r"the plan takes [\d,]+ bytes, and [\d,]+ are allowed"
@@ -47,3 +51,12 @@ def test_a_plan_too_large_is_refused_whether_it_is_new_or_a_clone() -> None:
 
 def test_the_quota_that_is_usual_takes_the_usual_plan() -> None:
     assert Quota().plan_bytes > 100 * len(Plan().model_dump_json())
+
+
+def test_the_limits_of_an_api_without_settings_are_the_defaults_of_the_settings() -> None:
+    fields = ControlSettings.model_fields
+    assert (Quota().runs, Quota().plan_bytes) == (fields["api_runs"].default, fields["api_plan_bytes"].default)
+    of_settings = {name: fields[f"api_{name}"].default for name in asdict(ApiCapacity()) if f"api_{name}" in fields}
+    assert of_settings == {
+        name: value for name, value in asdict(ApiCapacity()).items() if name not in ("threads", "backlog")
+    }

@@ -12,6 +12,7 @@ from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run, RunPhase
 from support.control_rounds import MODEL, NOW, RUN, Control, an_aggregation
+from support.lost_ledger import lose_run
 
 OTHER = "f" * 64
 
@@ -61,7 +62,7 @@ def test_a_run_of_an_earlier_version_claims_what_it_names_and_what_is_not_record
 def test_a_lost_run_of_an_earlier_version_claims_too() -> None:
     control = Control.empty()
     (run_id,) = earlier_runs(control, 1)
-    control.ledger.delete(run_id)
+    lose_run(control.ledger, run_id)
     claim_for_earlier_runs(control.ports)
     assert claimed(control) == {(OTHER, run_id)}
 

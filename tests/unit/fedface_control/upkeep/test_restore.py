@@ -12,7 +12,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import NotFoundError, WrongPhaseError
 from fedface_core.domain.run import RunPhase
 from support.in_process import InProcess
-from support.lost_ledger import lose
+from support.lost_ledger import lose, lose_run
 from support.places import run_in
 
 
@@ -34,7 +34,7 @@ def test_all_lost_runs_come_back_and_no_others(api: TestClient, services: InProc
     kept = run_in(services, RunPhase.RUNNING)
     lost = [services.start(), run_in(services, RunPhase.COMPLETED)]
     for run_id in lost:
-        services.ports.ledger.delete(run_id)
+        lose_run(services.ports.ledger, run_id)
     services.ports.artifacts.put(object_keys.update("run-00000000dead", 1, "client-000000"), b"of a run without a record")
     restored = api.post("/v1/restore").json()["runs"]
     assert sorted(run["id"] for run in restored) == sorted(lost)

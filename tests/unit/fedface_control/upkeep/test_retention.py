@@ -20,6 +20,7 @@ from fedface_core.domain.run import RunPhase
 from fedface_core.ports import NothingSigned
 from support.garbage import collect_garbage
 from support.in_process import InProcess
+from support.lost_ledger import lose_run
 from support.places import in_round
 from support.tiny_run import tiny_plan
 
@@ -55,7 +56,7 @@ def test_model_versions_stay_that_only_the_manifests_of_a_lost_run_name(faces: P
     services = InProcess(tiny_plan(faces, rounds=1))
     deleted = services.run()
     lost = services.run()
-    services.ports.ledger.delete(lost.id)
+    lose_run(services.ports.ledger, lost.id)
     delete_run(services.ports, deleted.id, deleted.id)
     services.sweep_after(1)
     assert restore_run(services.ports, lost.id).model_sha256 == lost.model_sha256

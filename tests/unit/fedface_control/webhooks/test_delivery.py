@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fedface_control.webhooks.delivery import Delivery, Pace
+from fedface_control.webhooks.delivery import EVENTS_PER_LOOK, Delivery, Pace
 from fedface_control.webhooks.message import Message
 from fedface_control.webhooks.receiver import Receiver, RefusedMessageError
 from fedface_core.adapters.memory import ManualClock, MemoryLedger
@@ -169,6 +169,31 @@ def test_the_last_event_of_a_run_is_told_though_it_has_ended_meanwhile(setting: 
     setting.ledger.save(run.cancelled(setting.clock.now()), "run_cancelled")
     setting.delivery.look()
     assert setting.receiver.taken == [f"{run_id}_1-0", f"{run_id}_2-0"]
+
+
+def test_a_run_that_has_ended_is_followed_until_all_its_many_events_are_told(setting: Setting) -> None:
+    """The rest was found only by the look at all runs, ten minutes later."""
+    run_id = setting.run(*["round_opened"] * (2 * EVENTS_PER_LOOK))
+    setting.delivery.look()
+    setting.ledger.save(setting.ledger.load(run_id).cancelled(setting.clock.now()), "run_cancelled")
+    for _ in range(3):
+        setting.delivery.look()
+    assert len(setting.receiver.taken) == 2 * EVENTS_PER_LOOK + 2
+
+
+def test_runs_behind_a_receiver_that_was_away_are_told_though_they_have_ended(setting: Setting) -> None:
+    runs = [setting.run() for _ in range(3)]
+    setting.receiver.answer = lambda _: UnavailableError("away")
+    setting.delivery.look()
+    for run_id in runs:
+        setting.ledger.save(setting.ledger.load(run_id).cancelled(setting.clock.now()), "run_cancelled")
+    setting.seconds += 1.0
+    setting.delivery.look()
+    setting.receiver.answer = lambda _: None
+    setting.seconds += 4.0
+    for _ in range(2):
+        setting.delivery.look()
+    assert setting.receiver.taken == [f"{run_id}_{number}-0" for run_id in sorted(runs) for number in (1, 2)]
 
 
 def test_a_deleted_run_is_passed_over(setting: Setting) -> None:

@@ -101,13 +101,25 @@ def test_renewing_keeps_keys_names_and_authority(tmp_path: Path) -> None:
 def test_what_ends_is_told_and_no_certificate_outlives_its_authority(tmp_path: Path) -> None:
     make(tmp_path)
     late = NOW + timedelta(days=SERVER_DAYS - 10)
-    assert "use --renew soon" in make(tmp_path, now=late)[-1]
+    assert make(tmp_path, now=late)[-1].endswith("use --renew, and restart the servers")
     assert "which ended on" in make(tmp_path, now=NOW + timedelta(days=SERVER_DAYS + 1))[-1]
     make(tmp_path, renew=True, now=NOW + timedelta(days=AUTHORITY_DAYS - 5))
     ends = {
         name: read_certificate(data, name).not_valid_after_utc for name, data in content(tmp_path).items() if ".crt" in name
     }
     assert max(ends.values()) == ends["public/ca.crt"]
+
+
+@pytest.mark.parametrize("renew", [True, False])
+def test_an_authority_that_ends_is_not_renewed_but_made_anew(tmp_path: Path, renew: bool) -> None:
+    make(tmp_path)
+    end = NOW + timedelta(days=AUTHORITY_DAYS)
+    make(tmp_path, renew=True, now=end - timedelta(hours=3))
+    assert "move it and its key away soon" in make(tmp_path, now=end - timedelta(hours=2))[0]
+    with pytest.raises(
+        InvalidInputError, match=r"ca\.crt ended on .* nothing can be signed with it: move it and .*private\.key"
+    ):
+        make(tmp_path, renew=renew, now=end)
 
 
 @pytest.mark.parametrize(

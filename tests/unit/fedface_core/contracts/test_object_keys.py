@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fedface_core.adapters.artifact_keys import check_key
 from fedface_core.contracts import object_keys
 from fedface_core.domain.ids import client_id
+from fedface_core.signing.trailer import is_signed
 
 RUN = "run-0123456789ab"
 SHA = "0" * 64
@@ -99,3 +100,16 @@ def test_the_keys_of_a_model_version_and_of_its_claims_name_it() -> None:
 def test_only_the_claims_of_runs_are_claims() -> None:
     assert [key for key in KINDS if object_keys.is_claim(key)] == [object_keys.claim(SHA, RUN)]
     assert not object_keys.is_claim(f"{object_keys.CLAIMS}{SHA}"), "a stray object"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("reports/a/b/c/d", "updates/a/b/c/d/e", f"runs/{RUN}/updates/x/y/z", f"runs/{RUN}/rounds/3/rows/a"),
+        *(f"runs/{RUN}/rounds/x/updates/a", f"runs/{RUN}/rounds/3", f"runs/{RUN}", f"runs/{RUN}/models/{SHA}", "run.json"),
+        *(f"runs/{RUN}/residuals/x/{client_id(1)}/{SHA}", f"models/{SHA}/more", "", "runs", f"models{SHA}"),
+    ],
+)
+def test_a_key_of_another_shape_names_no_artifact(key: str) -> None:
+    assert object_keys.kind(key) == object_keys.OTHER
+    assert not is_signed(key)

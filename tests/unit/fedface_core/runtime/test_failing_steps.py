@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
+from fedface_core.contracts.tasks import round_of, step_of
 from fedface_core.domain.commands import (
     Command,
     EnrolClients,
@@ -27,7 +28,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import open_round
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
-from fedface_core.runtime.failing_steps import command_came_back, count_failure, counting_failures, round_of, step_of
+from fedface_core.runtime.failing_steps import command_came_back, count_failure, counting_failures
 
 RUN = "run-0123456789ab"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

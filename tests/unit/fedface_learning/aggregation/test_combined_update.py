@@ -102,8 +102,14 @@ def in_other_units() -> TrainingPartial:
 @pytest.mark.parametrize(
     ("partial", "reason", "detail"),
     [
-        (with_other(images=7), "wrong_image_count", "of 3 clients with 7 images; 3 with 6 were accepted"),
+        (with_other(images=7), "wrong_image_count", "of 3 clients with 7 images, and 0 that are refused; .* 3 with 6"),
         (with_other(folded=4), "wrong_image_count", "of 4 clients with 6 images"),
+        (with_other(folded="many"), "wrong_image_count", "of many clients"),
+        (with_other(loss_before=10**400), "malformed", "other losses"),
+        (with_other(loss_after="none"), "malformed", "other losses"),
+        (with_other(clipped={CLIENTS[0]: 1.0}), "malformed", "neither norms nor class sums"),
+        (with_other(refused={CLIENTS[0]: "a reason of its own"}), "unusable", "a reason of its own"),
+        (with_other(uploaded={CLIENTS[0]: {"rows": torch.ones(2)}}), "wrong_tensors", "unexpected: rows"),
         (with_other(refused={"client-000009": "unusable"}), "wrong_tensors", "names clients that are not in it"),
         (with_other(uploaded={"client-000009": {"rows": torch.ones(2)}}), "wrong_tensors", "names clients"),
         (in_other_units, "wrong_shape", r"in units of 2\^-30"),

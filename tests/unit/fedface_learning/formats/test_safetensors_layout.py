@@ -21,6 +21,12 @@ from fedface_learning.formats.safetensors_layout import (
     read_header,
 )
 
+
+def with_header(entries: object) -> bytes:
+    text = json.dumps(entries).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(4)
+
+
 TENSORS: dict[str, Tensor] = {
     "half": torch.zeros(3, dtype=torch.float16),
     "weight": torch.zeros(2, 3),
@@ -84,6 +90,12 @@ def test_a_header_is_read_from_a_file() -> None:
         (2).to_bytes(8, "little") + b"[]",
         (40).to_bytes(8, "little") + b'{"__metadata__":{"fedface":"[[["},"a":1} ',
         encode_tensors(TENSORS)[:50],
+        *(
+            with_header(
+                {"__metadata__": {"fedface": "{}"}, "a": {"dtype": "F32", "shape": shape, "data_offsets": [start, 4]}}
+            )
+            for shape, start in (([1], -4), ([-1], 0), ([1.0], 0), (["1"], 0), ([1], 0.0), ([True], 0), ([1], "0"))
+        ),
     ],
 )
 def test_a_file_without_our_header_is_refused(data: bytes) -> None:

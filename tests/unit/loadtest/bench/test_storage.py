@@ -12,6 +12,7 @@ from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.ports import Ports
 from loadtest.bench.storage_figures import StorageReport
 from support.command_line import Invoke
+from support.lost_ledger import lose_run
 
 
 def test_every_step_is_reported(fedface: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +22,7 @@ def test_every_step_is_reported(fedface: Invoke, monkeypatch: pytest.MonkeyPatch
 
         def lose_ledger() -> None:
             for run in ports.ledger.runs():
-                ports.ledger.delete(run.id)
+                lose_run(ports.ledger, run.id)
 
         yield ports, lose_ledger
 

@@ -10,13 +10,17 @@ from fedface_control.api.routes.runs import PortsDep
 from fedface_core.contracts.http import Health
 from fedface_core.domain.errors import EvictingLedgerError, UnavailableError
 from fedface_core.ports import Ports
+from fedface_core.runtime.metrics import Dependency
 
 router = APIRouter(tags=["health"])
 
 
-def dependencies(ports: Ports) -> dict[str, Callable[[], None]]:
+def dependencies(ports: Ports) -> dict[Dependency, Callable[[], None]]:
     """Dependency → what raises an error if it cannot be used."""
-    return {"ledger": lambda: ports.ledger.ping(), "artifacts": lambda: ports.artifacts.ping()}
+    return {
+        Dependency.LEDGER: lambda: ports.ledger.ping(),
+        Dependency.ARTIFACT_STORE: lambda: ports.artifacts.ping(),
+    }
 
 
 def check_dependency(ping: Callable[[], None]) -> str:
@@ -30,7 +34,7 @@ def check_dependency(ping: Callable[[], None]) -> str:
 
 def check_dependencies(ports: Ports) -> dict[str, str]:
     """Dependency → ``ok``, or why it cannot be used."""
-    return {name: check_dependency(ping) for name, ping in dependencies(ports).items()}
+    return {name.value: check_dependency(ping) for name, ping in dependencies(ports).items()}
 
 
 @router.get("/healthz")

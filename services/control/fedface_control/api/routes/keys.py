@@ -32,7 +32,7 @@ KEY_EXAMPLE = {
     }
 }
 
-router = APIRouter(prefix="/v1/keys", tags=["sign-in"])
+router = APIRouter(prefix="/keys", tags=["sign-in"])
 
 
 async def sign_in_of(request: Request) -> SignIn:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Annotated, Final
 
-from fastapi import APIRouter, HTTPException, Path, Query, Request, Response, status
+from fastapi import APIRouter, Path, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -48,11 +48,10 @@ router = APIRouter(tags=["models"])
 
 
 class Uploads:
-    """The uploads under way, of which ``most`` may be under way at once, each of ``most_bytes`` at most."""
+    """The uploads under way, of which ``most`` may be under way at once. `BoundedBody` bounds the bytes of each."""
 
-    def __init__(self, most: int, most_bytes: int) -> None:
+    def __init__(self, most: int) -> None:
         self.most = most
-        self.most_bytes = most_bytes
         self.open = 0
 
 
@@ -132,7 +131,7 @@ async def upload_model(sha256: ModelPath, request: Request, ports: PortsDep) -> 
     try:
         with tempfile.TemporaryFile() as file:
             with _room_named():
-                size = await _receive(request, file, uploads.most_bytes)
+                size = await _receive(request, file)
             await run_in_threadpool(_store, ports, sha256, file, size)  # other requests are answered meanwhile
     finally:
         uploads.open -= 1
@@ -172,13 +171,11 @@ def _room_named() -> Iterator[None]:
         ) from error
 
 
-async def _receive(request: Request, file: IO[bytes], most_bytes: int) -> int:
-    """Write the body to ``file`` as it arrives; returns its size in bytes. A problem of status 413 if it is too large."""
+async def _receive(request: Request, file: IO[bytes]) -> int:
+    """Write the body to ``file`` as it arrives; returns its size in bytes."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > most_bytes:
-            raise HTTPException(status.HTTP_413_CONTENT_TOO_LARGE, f"the model is larger than {most_bytes} bytes")
         await run_in_threadpool(file.write, chunk)
     await run_in_threadpool(file.flush)
     return size

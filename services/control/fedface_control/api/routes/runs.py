@@ -15,13 +15,11 @@ from fedface_control.operate import run as operate_run
 from fedface_control.operate.quota import Quota
 from fedface_control.run_listing import RunFilter
 from fedface_control.upkeep import restore
-from fedface_core.contracts.http import Problem, RestoredRuns, RunDetail, RunList
+from fedface_core.contracts.http import V1, Problem, RestoredRuns, RunDetail, RunList
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 
-V1 = "/v1"
-"""What the paths of all operations on runs, models and artifacts begin with."""
 LONGEST_ID = 100
 """Characters of an id in a request. Ours have 16, and what is longer is none."""
 LONGEST_TEXT = 200
@@ -196,7 +194,7 @@ def cancel_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> Run
 def delete_run(
     run_id: RunIdPath,
     ports: PortsDep,
-    confirm: Annotated[str | None, Query(max_length=LONGEST_ID, description="The run's id, to confirm.")] = None,
+    confirm: Annotated[str, Query(max_length=LONGEST_ID, description="The run's id once more, since deleting is for good.")],
 ) -> RunDetail | Response:
     """Delete a run that has not started or has ended: its artifacts, its records, and models that no other run names.
 

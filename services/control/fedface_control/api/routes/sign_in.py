@@ -9,7 +9,7 @@ from fedface_control.auth.roles import PrincipalDep, described_as_signed_in
 from fedface_core.contracts.sign_in import Me, WaysToSignIn
 from fedface_core.domain.role import with_included
 
-router = APIRouter(prefix="/v1", tags=["sign-in"])
+router = APIRouter(tags=["sign-in"])
 
 
 @router.get("/me", operation_id="getMe", dependencies=[Security(described_as_signed_in)])

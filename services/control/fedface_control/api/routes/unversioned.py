@@ -9,7 +9,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
 
 from fedface_control.api.methods import METHODS
-from fedface_control.api.routes.runs import V1
+from fedface_control.auth.sign_in import path_without_prefix
+from fedface_core.contracts.http import V1
 
 _FIRST_PARTS = ("runs", "models", "garbage", "restore")
 
@@ -27,6 +28,5 @@ def add_unversioned_paths(app: FastAPI) -> None:
 async def _moved(request: Request) -> RedirectResponse:
     prefix = request.scope.get("root_path", "")
     query = f"?{request.url.query}" if request.url.query else ""
-    path = request.scope["path"].removeprefix(prefix)  # a server that knows its prefix puts it before the path
-    place = f"{prefix}{V1}{quote(path)}{query}"
+    place = f"{prefix}{V1}{quote(path_without_prefix(request.scope))}{query}"
     return RedirectResponse(place, HTTPStatus.PERMANENT_REDIRECT)

@@ -20,14 +20,14 @@ def test_the_process_says_that_it_lives(api: TestClient) -> None:
 def test_it_is_ready_while_ledger_and_store_answer(api: TestClient) -> None:
     response = api.get("/readyz")
     assert response.status_code == 200
-    assert response.json() == {"status": "ok", "checks": {"ledger": "ok", "artifacts": "ok"}}
+    assert response.json() == {"status": "ok", "checks": {"ledger": "ok", "artifact_store": "ok"}}
 
 
-@pytest.mark.parametrize("dependency", ["ledger", "artifacts"])
+@pytest.mark.parametrize(("dependency", "port"), [("ledger", "ledger"), ("artifact_store", "artifacts")])
 def test_it_is_not_ready_while_one_is_down_and_says_why(
-    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch, dependency: str
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch, dependency: str, port: str
 ) -> None:
-    monkeypatch.setattr(getattr(services.ports, dependency), "ping", down)
+    monkeypatch.setattr(getattr(services.ports, port), "ping", down)
     response = api.get("/readyz")
     assert response.status_code == 503
     body = response.json()
@@ -46,4 +46,4 @@ def test_it_is_not_ready_while_the_ledger_may_evict_records(
     monkeypatch.setattr(services.ports.ledger, "ping", evicting)
     response = api.get("/readyz")
     assert response.status_code == 503
-    assert response.json()["checks"] == {"ledger": "Redis has the maxmemory-policy allkeys-lru", "artifacts": "ok"}
+    assert response.json()["checks"] == {"ledger": "Redis has the maxmemory-policy allkeys-lru", "artifact_store": "ok"}

@@ -9,13 +9,17 @@ import io
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry
 from safetensors.numpy import save
 
+from fedface_control.api.app import create_app
+from fedface_control.api.capacity import ApiCapacity
 from fedface_control.api.routes.models import Uploads
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import MODEL_SHA256_HEADER
 from support.in_process import InProcess
+from support.open_sign_in import open_sign_in
 from support.problem_details import problem
 
 # Whether the tensors fit a plan is found out when a run starts.
@@ -83,11 +87,14 @@ def test_a_path_that_names_no_hash_is_refused(api: TestClient, wrong: str) -> No
     assert response.json()["errors"][0]["field"] == "path.sha256"
 
 
-def test_a_model_that_is_too_large_is_refused_before_all_of_it_is_read(api: TestClient, services: InProcess) -> None:
-    uploads: Uploads = api.app.state.uploads  # type: ignore[attr-defined]
-    uploads.most_bytes = len(MODEL) - 1
-    refused = problem(api.put(f"/v1/models/{SHA256}", content=MODEL), 413, "Content Too Large")
-    assert refused.detail == f"PUT /v1/models/{SHA256}: the model is larger than {len(MODEL) - 1} bytes"
+@pytest.mark.parametrize("told", [True, False])
+def test_a_model_that_is_too_large_is_refused_before_all_of_it_is_read(services: InProcess, told: bool) -> None:
+    app = create_app(services.ports, CollectorRegistry(), open_sign_in(), ApiCapacity(model_bytes=len(MODEL) - 1))
+    content = MODEL if told else iter([MODEL[:-1], MODEL[-1:]])
+    with TestClient(app) as api:
+        refused = problem(api.put(f"/v1/models/{SHA256}", content=content), 413, "Content Too Large")
+    assert refused.detail.endswith(f"the body of this request has more than {len(MODEL) - 1:,} bytes")
+    assert app.state.uploads.open == 0
     assert services.ports.artifacts.keys("") == [object_keys.EARLIER_RUNS]
 
 

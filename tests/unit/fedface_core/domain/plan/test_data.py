@@ -57,3 +57,20 @@ def test_validation_people_are_none_or_enough_for_an_impostor_pair_and_older_pla
     assert SplitPlan(public=1, clients=2, test=3, validation=4).identities == 10
     with pytest.raises(ValidationError, match="give 2 at least, or none"):
         SplitPlan(validation=1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ({"dataset": "orl"}, 10),
+        ({"dataset": "orl", "images_per_client": 5000}, 10),
+        ({"dataset": "orl", "images_per_identity": 6, "images_per_client": 8}, 6),
+        ({"dataset": "synthetic"}, 12),
+        ({"dataset": "synthetic", "images_per_client": 5000}, 12),
+        ({"dataset": "synthetic", "images_per_identity": 40}, 40),
+        ({"dataset": "folder", "folder": "faces"}, 10_000),
+        ({"dataset": "folder", "folder": "faces", "images_per_client": 3}, 3),
+    ],
+)
+def test_a_client_has_at_most_what_every_bound_allows(fields: dict[str, Any], most: int) -> None:
+    assert DataPlan.model_validate(fields).most_images_of_a_client == most

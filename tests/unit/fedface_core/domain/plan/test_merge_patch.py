@@ -46,6 +46,21 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"local_training": {"augmentation": {"name": "plain"}, "shift": 1}},
         {"local_training": {"shift": 1}},
     ),
+    "another clipping takes its own parameters": (
+        {"aggregation": {"clipping": {"name": "norm", "norm": 3.0}}},
+        {"aggregation": {"clipping": {"name": "median", "times": 2.0}}},
+        {"aggregation": {"clipping": {"name": "median", "times": 2.0}}},
+    ),
+    "from no clipping": (
+        {},
+        {"aggregation": {"clipping": {"name": "median", "times": 2.0}}},
+        {"aggregation": {"clipping": {"name": "median", "times": 2.0}}},
+    ),
+    "to no clipping": (
+        {"aggregation": {"clipping": {"name": "norm", "norm": 3.0}}},
+        {"aggregation": {"clipping": None}},
+        {},
+    ),
     "the augmentation of a strategy too": (
         {"strategy": {"name": "centralised", "epochs": 3, "augmentation": "strong"}},
         {"strategy": {"augmentation": {"name": "plain"}}},
