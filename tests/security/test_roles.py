@@ -93,6 +93,7 @@ def test_a_role_is_let_in_and_refused_by_the_table(
             assert answer.status_code == 403, f"{role} may not {operation}"
             assert answer.headers["content-type"] == "application/problem+json"
             assert f"this takes the role {needed}" in answer.json()["detail"]
+            assert answer.headers["WWW-Authenticate"] == f'Bearer error="insufficient_scope", scope="{needed}"'
 
 
 def test_who_has_no_role_may_only_ask_who_that_is(api: TestClient, operations: Operations) -> None:

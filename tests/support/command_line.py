@@ -20,6 +20,13 @@ def terminal(columns: int = 80, lines: int = 40) -> PlainConsole:
     )
 
 
+class Terminal(io.StringIO):
+    """What a person types: put in the place of standard input, it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def fedface(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Runs the command line in this process: exit status, standard output, standard error."""

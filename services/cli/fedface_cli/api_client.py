@@ -47,6 +47,8 @@ from fedface_core.files.whole_file import whole_file
 
 API_PREFIX = "/v1"
 """What the paths of all operations begin with."""
+DEFAULT_TIMEOUT = 30.0
+"""How many seconds a connection waits for each part of an answer."""
 _ATTEMPTS = 5
 _AUTHORITIES = "SSL_CERT_FILE, or in --ca-file or FEDFACE_API_CA_FILE"
 RETRY_WAIT = wait_random_exponential(multiplier=0.2, max=3)
@@ -82,10 +84,11 @@ class ControlApi:
 
     Every method raises the error that the API answers with: `NotFoundError`, `WrongPhaseError`, `InvalidInputError`,
     `UnavailableError` or those of `fedface_cli.sign_in_errors`, and `UnavailableError` too if there is no answer. A request
-    that changes something is sent again, with one idempotency key, if it is unknown whether it has arrived.
+    that changes something is sent again, with one idempotency key, if it is unknown whether it has arrived: all but
+    `create_key`.
     `InvalidInputError` if ``url`` is not an HTTP URL, if the environment names a proxy that cannot be used, or if the
     ``ca_file`` has no certificates of authorities; without it, the machine's are trusted. ``where`` says in messages where
-    the API is, without credentials.
+    the API is, without credentials. ``timeout``: how many seconds it waits for each part of an answer.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class ControlApi:
         *,
         auth: ApiAuth | None = None,
         ca_file: Path | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         base_url = checked_api_url(url.strip())
         self._through = ""
@@ -104,7 +108,7 @@ class ControlApi:
         self.where = mask_url(str(base_url)) + self._through
         self._authorities = _AUTHORITIES if ca_file is None else f"--ca-file, instead of {ca_file}"
         self._remedy = NOBODY if auth is None else auth.remedy
-        self._http = httpx.Client(base_url=f"{base_url}{API_PREFIX}", auth=auth, timeout=30.0, transport=transport)
+        self._http = httpx.Client(base_url=f"{base_url}{API_PREFIX}", auth=auth, timeout=timeout, transport=transport)
 
     def create(self, plan: Plan) -> RunDetail:
         """Create a run of a plan. The run does nothing until it is started."""
@@ -281,8 +285,16 @@ class ControlApi:
         return self._call(Me, "GET", "/me")
 
     def create_key(self, name: str, roles: Sequence[Role], days: int) -> MadeKey:
-        """Make an API key. The key itself is in this answer only."""
-        return self._change(MadeKey, "POST", "/keys", json={"name": name, "roles": list(roles), "days": days})
+        """Make an API key. The key itself is in this answer only, so the request is not sent again if none comes."""
+        try:
+            return self._call(MadeKey, "POST", "/keys", json={"name": name, "roles": list(roles), "days": days})
+        except BrokenConnectionError as error:
+            if not error.may_have_arrived:
+                raise
+            raise UnavailableError(
+                f"{str(error).removesuffix('; try again')}; a key named {name!r} may have been made, which nobody has seen: "
+                "look for it with `fedface keys list`, delete it with `fedface keys delete ID`, and try again"
+            ) from None
 
     def keys(self) -> KeyList:
         """All API keys, without their secrets."""

@@ -116,11 +116,12 @@ def raise_for_problem(response: httpx.Response, through: str = "", remedy: str =
 
 
 def _needed(response: httpx.Response, message: str) -> str:
-    """Which role the API names in its challenge, if its ``message`` does not name it already."""
+    """How to get the role that the API names in its challenge, and which one it is if the ``message`` does not say so."""
     found = _SCOPE.search(response.headers.get("www-authenticate", ""))
-    if found is None or found[1] in message:
+    if found is None:
         return ""
-    return f"; this needs the role {found[1]}, which an admin can give: fedface keys create NAME --role {found[1]}"
+    names_it = "" if found[1] in message else f"this needs the role {found[1]}; "
+    return f"; {names_it}an admin can give a key that has it: fedface keys create NAME --role {found[1]}"
 
 
 def _retry_after(response: httpx.Response) -> float:

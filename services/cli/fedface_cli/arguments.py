@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from fedface_cli import completions
 from fedface_core.domain.errors import InvalidInputError
 
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9-]{1,40}")
@@ -38,7 +39,13 @@ def check_phase(phase: str | None) -> str | None:
 
 
 RunIdArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run's id, such as run-0123456789ab.", callback=check_run_id)
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="The run's id, such as run-0123456789ab.",
+        callback=check_run_id,
+        autocompletion=completions.run_ids,
+    ),
 ]
 
 SettingsOption = Annotated[
@@ -49,6 +56,8 @@ SettingsOption = Annotated[
         help="Change the plan, such as local_training.learning_rate=1e-4; null restores the default. Repeatable.",
     ),
 ]
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def check_key_id(key_id: str) -> None:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from fedface_cli.arguments import YesOption
 from fedface_cli.command_group import Subgroup
 from fedface_cli.command_options import open_api, with_api
-from fedface_cli.terminal import answer, json_wanted, note
+from fedface_cli.terminal import answer, confirmed, json_wanted, note
 
 app = typer.Typer(cls=Subgroup, help="Remove artifacts that nothing names.", no_args_is_help=True)
 
@@ -26,6 +27,7 @@ def collect(
         typer.Option("--older-than", min=1.0, max=87_600.0, metavar="HOURS", help="Keep younger artifacts."),
     ] = 24.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Remove artifacts that no manifest, no run and no upload names: killed processes have left them."""
     from rich.progress import BarColumn, Progress, TimeElapsedColumn
@@ -33,6 +35,10 @@ def collect(
     from fedface_cli.plain_console import PlainConsole, text_column
     from fedface_cli.wording import counted
 
+    question = f"Remove the artifacts that nothing names and that are older than {older_than_hours:g} hours, for good?"
+    if not dry_run and not confirmed(question, what="removing artifacts", yes=yes):
+        note("no artifact was removed; --dry-run lists them")
+        return
     what = "that nothing names" if dry_run else "removed"
     keys: list[str] = []
     console = PlainConsole(stderr=True)

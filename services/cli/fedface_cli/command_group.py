@@ -28,6 +28,7 @@ ADDED_BY: Final = {
     "demo": "fedface-lab",
     "data": "fedface-lab",
     "pretrain": "fedface-lab",
+    "simulate": "fedface-lab",
     "evaluate": "fedface-lab",
     "study": "fedface-lab",
     "attack": "fedface-lab",
@@ -128,10 +129,11 @@ def _credentials_hidden() -> Iterator[None]:
 def _load_command(entry_point: EntryPoint) -> Any:
     target = entry_point.load()
     if isinstance(target, typer.Typer):
-        app = target
+        # Not get_command: it would add the options about completion, which are of `fedface` itself.
+        command: Any = typer.main.get_group(target)
     else:
         app = typer.Typer(add_completion=False)
         app.command()(target)
-    command = typer.main.get_command(app)
+        command = typer.main.get_command(app)
     command.name = entry_point.name.rpartition(".")[2]
     return command

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedface_cli.api_client import ControlApi
+from fedface_cli.api_client import DEFAULT_TIMEOUT, ControlApi
 from fedface_cli.api_url import checked_api_url
 from fedface_cli.command_options import ApiOptions
 from fedface_cli.profiles import chosen_profile
@@ -47,10 +47,14 @@ def chosen_place(options: ApiOptions) -> ApiPlace:
     return ApiPlace(checked_api_url((options.api_url or url).strip()), options.ca_file or ca_file)
 
 
-def connect(options: ApiOptions) -> ControlApi:
-    """A connection to the API that a command with these options is for, as who has signed in there."""
+def connect(options: ApiOptions, *, timeout: float = DEFAULT_TIMEOUT) -> ControlApi:
+    """A connection to the API that a command with these options is for, as who has signed in there.
+
+    ``timeout``: how many seconds it waits for each part of an answer.
+    """
     place = chosen_place(options)
-    return ControlApi(str(place.url), auth=auth_for(place.url, place.ca_file), ca_file=place.ca_file)
+    auth = auth_for(place.url, place.ca_file)
+    return ControlApi(str(place.url), auth=auth, ca_file=place.ca_file, timeout=timeout)
 
 
 def _path(text: str) -> Path | None:

@@ -16,8 +16,8 @@ class ExitStatus(IntEnum):
     """An option, an argument, a file or a setting is wrong."""
     CANCELLED = 3
     """`run watch`: the run was cancelled."""
-    DELETED = 4
-    """`run watch`: the run was deleted, or there is no such run."""
+    NOT_FOUND = 4
+    """There is no such run, round, report, model or key. `run watch`: the run was deleted, or there is none."""
     UNAVAILABLE = 5
     """The control API, or what it depends on, does not answer. Trying again may help. The run may be well."""
     INTERRUPTED = 130

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli.arguments import YesOption
 from fedface_cli.command_group import Subgroup
 from fedface_cli.command_options import open_api, with_api
-from fedface_cli.terminal import answer, json_wanted, note, print_json
+from fedface_cli.terminal import answer, confirmed, json_wanted, note, print_json, say
 from fedface_core.domain.role import Role
 
 if TYPE_CHECKING:
@@ -64,11 +65,15 @@ def list_keys() -> None:
 @with_api
 def delete(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id; `fedface keys list` shows it.")],
+    yes: YesOption = False,
 ) -> None:
     """Delete an API key: from now on nobody is believed who shows it."""
     from fedface_cli.arguments import check_key_id
 
     check_key_id(key_id)
+    if not confirmed(f"Delete the key {key_id}, for good?", what=f"deleting the key {key_id}", yes=yes):
+        say(f"{key_id} is not deleted")
+        return
     with open_api() as api:
         api.delete_key(key_id)
     answer({"id": key_id, "deleted": True}, f"{key_id} is deleted")

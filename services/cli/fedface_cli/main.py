@@ -119,11 +119,13 @@ def _run(arguments: list[str] | None) -> None:
 
 
 def _status_of(error: FedFaceError) -> ExitStatus:
-    from fedface_core.domain.errors import InvalidInputError, UnavailableError
+    from fedface_core.domain.errors import InvalidInputError, NotFoundError, UnavailableError
 
     match error:
         case InvalidInputError():
             return ExitStatus.WRONG_INPUT
+        case NotFoundError():
+            return ExitStatus.NOT_FOUND
         case UnavailableError():
             return ExitStatus.UNAVAILABLE
         case _:

@@ -1,6 +1,6 @@
-"""`fedface model …`: download the newest model of a run, upload a model to start from.
+"""`fedface model …`: download the newest model of a run, upload one to start from.
 
-Packages that have torch add `import` and `export` (`command_group`).
+A package that has torch adds `import` and `export` (`command_group`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from fedface_cli.command_options import open_api, with_api
 from fedface_cli.terminal import answer, json_wanted, print_json, say
 
 app = typer.Typer(
-    cls=Subgroup, help="Download the newest model of a run, upload a model to start from.", no_args_is_help=True
+    cls=Subgroup,
+    help="Download the newest model of a run, upload one to start from; import and export weights.",
+    no_args_is_help=True,
 )
 
 

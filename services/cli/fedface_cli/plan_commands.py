@@ -35,7 +35,7 @@ class Preset(StrEnum):
 @with_json
 def init(
     plan_file: Annotated[
-        Path, typer.Argument(metavar="[PLAN]", help="The file to write; - for standard output.", show_default="plan.toml")
+        Path, typer.Argument(metavar="PLAN", help="The file to write; - for standard output.", show_default="plan.toml")
     ] = Path("plan.toml"),
     preset: Annotated[
         Preset,
@@ -44,7 +44,8 @@ def init(
             "people among them, or the code of FedFace's authors."
         ),
     ] = Preset.FOLDER,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", hidden=True)] = False,  # what --overwrite was called
 ) -> None:
     """Write a plan file with every field, its meaning and its default, to begin with."""
     from fedface_cli.plan_template import plan_template
@@ -55,8 +56,8 @@ def init(
     if str(plan_file) == "-":
         answer({"file": None, "preset": preset.value, "plan": text}, text.rstrip("\n"))
         return
-    if plan_file.exists() and not force:
-        raise InvalidInputError(f"{plan_file} is there already: give another name, or --force to replace it")
+    if plan_file.exists() and not (overwrite or force):
+        raise InvalidInputError(f"{plan_file} is there already: give another name, or --overwrite to replace it")
     write_whole(plan_file, text.encode())
     answer({"file": str(plan_file), "preset": preset.value, "plan": text}, f"{plan_file} has the preset {preset.value}")
     note(f"change it, then: fedface plan check {plan_file}")
@@ -71,11 +72,13 @@ def check(
     """Check a plan: here, or with --api-url or --profile by that API too, which knows its limits and the costs."""
     from fedface_cli.plan_files import display_name, read_plan, with_changes
     from fedface_cli.problem_json import wrong_fields
+    from fedface_core.domain.plan.strategy import IN_PROCESS
 
     plan = with_changes(read_plan(plan_file), settings or [])
     name = display_name(plan_file)
     if not api_options().name_an_api:
-        answer(_checked(plan, None), f"{name} is a plan: {_described(plan)}")
+        only_simulated = " (for simulations only: docs/examples/simulate.py)" if plan.strategy.name in IN_PROCESS else ""
+        answer(_checked(plan, None), f"{name} is a plan{only_simulated}: {_described(plan)}")
         return
     with open_api() as api:
         where = api.where

@@ -11,13 +11,12 @@ from typing import Any, Final, Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fedface_cli.device_trace import read_trace
-from fedface_cli.field_names import like_field
 from fedface_cli.problem_json import wrong_fields
-from fedface_core.contracts.http import FieldProblem
+from fedface_core.contracts.field_problems import field_problem
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.free_text import check_texts
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.merge_patch import apply_merge_patch
+from fedface_core.domain.plan.merge_patch import merged_fields
 from fedface_core.files.bounded_file import read_text
 
 _MAX_DEPTH: Final = 32
@@ -78,14 +77,7 @@ def parse_document(text: str, language: Literal["JSON", "TOML"], name: str) -> d
 
 def with_changes(plan: Plan, settings: Sequence[str]) -> Plan:
     """The plan with the changes of ``field=value`` settings. `InvalidInputError` names each wrong field."""
-    try:
-        changed = apply_merge_patch(plan, read_changes(settings))
-    except ValidationError as error:
-        problem = _problem(Plan, error, "with these settings it is not a plan")
-    else:
-        check_texts(changed)
-        return changed
-    raise problem
+    return make_part(Plan, merged_fields(plan, read_changes(settings)), "with these settings it is not a plan")
 
 
 def make_part(kind: type[PartT], fields: Mapping[str, object], complaint: str = "these options do not go together") -> PartT:
@@ -93,14 +85,14 @@ def make_part(kind: type[PartT], fields: Mapping[str, object], complaint: str = 
     try:
         part = kind.model_validate(fields)
     except ValidationError as error:
-        problem = _problem(kind, error, complaint)
+        wrong = [field_problem(kind, found, fields) for found in error.errors(include_url=False)]
     else:
         try:
             check_texts(part)
         except InvalidInputError as error:
             raise InvalidInputError(f"{complaint}:\n  {error}") from None
         return part
-    raise problem
+    raise wrong_fields(complaint, wrong)
 
 
 def read_changes(settings: Sequence[str]) -> dict[str, Any]:
@@ -139,17 +131,6 @@ def _check_depth(fields: dict[str, Any]) -> None:
 def display_name(path: Path) -> str:
     """What messages call a file that a person names."""
     return "standard input" if str(path) == "-" else str(path)
-
-
-def _problem(kind: type[BaseModel], error: ValidationError, complaint: str) -> InvalidInputError:
-    wrong = []
-    for problem in error.errors(include_url=False):
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            alike = like_field(kind, problem["loc"])
-            message = "there is no such field" + (f"; did you mean {alike}?" if alike else "")
-        wrong.append(FieldProblem(field=".".join(str(part) for part in problem["loc"]), message=message))
-    return wrong_fields(complaint, wrong)
 
 
 def _json_or_text(text: str) -> Any:

@@ -10,8 +10,8 @@ import tomlkit
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from fedface_cli.field_names import parts_of
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.field_names import parts_of
 
 _PAPER: Final[dict[str, Any]] = {
     "rounds": 200,

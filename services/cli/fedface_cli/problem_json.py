@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
-from fedface_core.contracts.http import FieldProblem, Problem
+from fedface_core.contracts.http import NO_TYPE, FieldProblem, Problem, problem_type
 from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
+
+WRONG_USAGE: Final = "Wrong usage"
+"""The title of the problem that only a command line has. docs/cli.md names its type."""
 
 
 class ProblemError(Exception):
@@ -27,23 +31,32 @@ def wrong_fields(complaint: str, wrong: list[FieldProblem]) -> InvalidInputError
 
 
 def problem_of(error: FedFaceError) -> dict[str, Any]:
-    """The error as a problem: its message in ``detail``, and the wrong fields of it one by one in ``errors``."""
+    """The error as a problem: its message in ``detail``, and the wrong fields of it one by one in ``errors``.
+
+    If the API answered with it, type, title and status are the API's.
+    """
     cause = error.__cause__
-    if isinstance(cause, ProblemError) and cause.problem.errors:
+    problem = cause.problem if isinstance(cause, ProblemError) else None
+    if problem is None:
+        return _problem(error.title, error.status, str(error))
+    if problem.errors:
         # The fields are said once, in ``errors``; the message has them for people.
-        detail = cause.problem.detail
-        errors = [wrong.model_dump() for wrong in cause.problem.errors]
-    else:
-        detail = str(error)
-        errors = []
-    kind = cause.problem.type if isinstance(cause, ProblemError) else "about:blank"
-    return _masked({"type": kind, "title": error.title, "status": error.status, "detail": detail, "errors": errors})
+        errors = [wrong.model_dump() for wrong in problem.errors]
+        return _problem(problem.title, problem.status, problem.detail, errors, kind=problem.type)
+    return _problem(problem.title, problem.status, str(error), kind=problem.type)
 
 
 def usage_problem(message: str) -> dict[str, Any]:
     """The problem of a command line that is no command: an unknown option, a missing argument."""
-    status = InvalidInputError.status
-    return _masked({"type": "about:blank", "title": "Wrong usage", "status": status, "detail": message, "errors": []})
+    return _problem(WRONG_USAGE, InvalidInputError.status, message)
+
+
+def _problem(
+    title: str, status: int, detail: str, errors: Sequence[dict[str, Any]] = (), kind: str = NO_TYPE
+) -> dict[str, Any]:
+    """A problem, with the type that belongs to its title if ``kind`` says none."""
+    told = problem_type(title) if kind == NO_TYPE else kind
+    return _masked({"type": told, "title": title, "status": status, "detail": detail, "errors": [*errors]})
 
 
 def _masked(problem: dict[str, Any]) -> dict[str, Any]:

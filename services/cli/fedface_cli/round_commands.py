@@ -18,7 +18,7 @@ app = typer.Typer(
     help="List rounds and their reports; close, retry or leave unscored the current one.", no_args_is_help=True
 )
 
-NumberArgument = Annotated[int | None, typer.Argument(metavar="[NUMBER]", min=0, help="The current round by default.")]
+NumberArgument = Annotated[int | None, typer.Argument(metavar="NUMBER", min=0, help="The current round by default.")]
 
 
 @app.command("list")
@@ -48,7 +48,7 @@ def list_rounds(run_id: RunIdArgument) -> None:
 def report(
     run_id: RunIdArgument,
     number: Annotated[
-        int | None, typer.Argument(metavar="[NUMBER]", min=0, help="The newest scored round by default.")
+        int | None, typer.Argument(metavar="NUMBER", min=0, help="The newest scored round by default.")
     ] = None,
 ) -> None:
     """Show a round's verification report: its scores, and the points of its ROC curve at the rates of the plan."""

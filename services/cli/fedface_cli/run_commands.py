@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedface_cli import run_views
-from fedface_cli.arguments import RunIdArgument, SettingsOption, check_run_id
+from fedface_cli.arguments import RunIdArgument, SettingsOption, YesOption, check_run_id
 from fedface_cli.command_group import Subgroup
 from fedface_cli.command_options import open_api, with_api
-from fedface_cli.terminal import answer, confirm, json_wanted, note, print_json, say
+from fedface_cli.terminal import answer, confirmed, json_wanted, note, print_json, say
 
 if TYPE_CHECKING:
     from fedface_cli.api_client import ControlApi
@@ -103,7 +102,7 @@ def cancel(run_id: RunIdArgument) -> None:
 @with_api
 def delete(
     run_id: RunIdArgument,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Delete a run that has not started or has ended, and wait until it is gone.
 
@@ -112,7 +111,7 @@ def delete(
     """
     from fedface_cli.api_patience import ApiPatience
     from fedface_cli.wording import status_line
-    from fedface_core.domain.errors import DamagedObjectError, InvalidInputError, NotFoundError, UnknownSchemaError
+    from fedface_core.domain.errors import DamagedObjectError, NotFoundError, UnknownSchemaError
 
     with open_api() as api:
         try:
@@ -122,9 +121,8 @@ def delete(
         except (DamagedObjectError, UnknownSchemaError) as error:
             phase = "unreadable"
             described = f"which cannot be read: {error}"
-        if not yes and (json_wanted() or not sys.stdin.isatty()):
-            raise InvalidInputError(f"deleting {run_id} cannot be undone, and nobody is here to confirm it: add --yes")
-        if not yes and not confirm(f"Delete {run_id} ({described}) with its artifacts, for good?"):
+        question = f"Delete {run_id} ({described}) with its artifacts, for good?"
+        if not confirmed(question, what=f"deleting {run_id}", yes=yes):
             say(f"{run_id} is {phase}; nothing was deleted")
             return
         try:
@@ -147,7 +145,7 @@ def delete(
 def restore(
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="The run's id; all lost runs by default.", callback=check_run_id),
+        typer.Argument(metavar="RUN", help="The run's id; all lost runs by default.", callback=check_run_id),
     ] = None,
 ) -> None:
     """Restore runs that the ledger has lost from the artifact store. They continue where they were."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli import completions
 from fedface_cli.arguments import RunIdArgument, check_phase, check_run_id
 from fedface_cli.command_options import open_api, with_api
 from fedface_cli.exit_status import ExitStatus
@@ -15,9 +16,10 @@ from fedface_core.domain.free_text import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
+    from rich.table import Table
 
-    from fedface_core.contracts.http import RoundView, RunDetail, RunList
+    from fedface_core.contracts.http import RoundView, RunDetail, RunList, RunSummary
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,24 +39,18 @@ def watch(run_id: RunIdArgument) -> None:
     """
     from fedface_cli import watching
     from fedface_cli.plain_console import PlainConsole
-    from fedface_cli.terminal import say_error
     from fedface_cli.wording import phase_with_reason
-    from fedface_core.domain.errors import NotFoundError
     from fedface_core.domain.run import RunPhase
 
     console = PlainConsole(quiet=True, force_terminal=False) if json_wanted() else PlainConsole()
-    try:
-        with open_api() as api:
-            run = watching.watch(api, run_id, console)
-    except NotFoundError as error:
-        say_error(error)
-        raise typer.Exit(ExitStatus.DELETED) from None
+    with open_api() as api:
+        run = watching.watch(api, run_id, console)
     if run is None or run.phase is RunPhase.DELETING:
         if json_wanted():
             print_json({"id": run_id, "phase": "deleted"})
         else:
             say(f"{run_id} was deleted", err=True)
-        raise typer.Exit(ExitStatus.DELETED)
+        raise typer.Exit(ExitStatus.NOT_FOUND)
     if json_wanted():
         print_json(run.model_dump(mode="json"))
     else:
@@ -86,21 +82,22 @@ def show(run_id: RunIdArgument) -> None:
 def list_runs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many runs at most.")] = 50,
     before: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Only runs older than this one.", callback=check_run_id)
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Only runs older than this one.", callback=check_run_id, autocompletion=completions.run_ids
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option(help="Only runs that have it in their name or their id.")] = None,
-    phase: Annotated[str | None, typer.Option(help="Only runs in this phase.", callback=check_phase)] = None,
+    phase: Annotated[
+        str | None, typer.Option(help="Only runs in this phase.", callback=check_phase, autocompletion=completions.phases)
+    ] = None,
     owner: Annotated[str | None, typer.Option(help="Only runs whose owner's name has it.")] = None,
 ) -> None:
     """List the newest runs, newest first.
 
     With a filter, the newest 1,000 runs are looked at; --before goes on behind them.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from fedface_cli.plain_console import listing_console
-    from fedface_cli.wording import PHASE_STYLES, local_minute, percent
 
     with open_api() as api:
         listed = api.runs(limit, before, text=text, phase=phase, owner=owner)
@@ -109,21 +106,32 @@ def list_runs(
         return
     for unreadable, reason in listed.unreadable.items():
         say(f"{unreadable} cannot be read: {one_line(reason)}; it can only be deleted", err=True)
-    if not listed.runs and listed.unreadable:
-        return
-    if not listed.runs and (text or phase or owner):
+    if listed.runs:
+        console = listing_console()
+        console.print(_runs_table(listed.runs, console))
+        _say_next(listed)
+    elif not listed.unreadable:
+        _say_why_empty(listed, before, is_filtered=bool(text or phase or owner))
+
+
+def _say_why_empty(listed: RunList, before: str | None, *, is_filtered: bool) -> None:
+    if is_filtered:
         say(f"none of the {listed.looked_at:,} runs that were looked at is one of these", err=True)
         _say_next(listed)
-        return
-    if not listed.runs and before is not None:
+    elif before is not None:
         say(f"{before} is the oldest run", err=True)
-        return
-    if not listed.runs:
+    else:
         say("no runs yet: create one with `fedface run create PLAN.toml`", err=True)
-        return
-    console = listing_console()
+
+
+def _runs_table(runs: Sequence[RunSummary], console: Console) -> Table:
+    """A line for each run. In a narrow terminal the name is cut, and never an id: other columns have the room they need."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from fedface_cli.wording import PHASE_STYLES, local_minute, percent
+
     table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")
-    # In a narrow terminal the name is cut, and never an id: each other column has the room that it needs.
     widths = {"run": 16, "name": 4, "phase": 9, "rounds": 6, "AUC": 6, "EER": 7, "created": 16}
     spare = max(0, console.width - sum(widths.values()) - len(widths) - 1)
     for column, width in widths.items():
@@ -134,7 +142,7 @@ def list_runs(
             max_width=width + spare if column == "name" else None,
             no_wrap=True,
         )
-    for run in listed.runs:
+    for run in runs:
         table.add_row(
             run.id,
             one_line(run.name),
@@ -144,8 +152,7 @@ def list_runs(
             percent(run.scores.eer if run.scores else None),
             local_minute(run.created_at),
         )
-    console.print(table)
-    _say_next(listed)
+    return table
 
 
 def _say_next(listed: RunList) -> None:
@@ -185,7 +192,10 @@ def events(
 
 @with_api
 def compare(
-    run_ids: Annotated[list[str], typer.Argument(metavar="RUN RUN…", help="The ids of two runs or more.")],
+    run_ids: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN RUN…", help="The ids of two runs or more.", autocompletion=completions.run_ids),
+    ],
 ) -> None:
     """Show runs side by side: the fields of their plans that differ, and their newest scores."""
     from fedface_cli.plain_console import listing_console

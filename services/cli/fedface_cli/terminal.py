@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from fedface_core.domain.credentials import mask_credentials
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.free_text import one_line, visible
 
 if TYPE_CHECKING:
@@ -81,9 +82,19 @@ def say_error(error: FedFaceError) -> None:
     say(error, err=True)
 
 
-def confirm(question: str) -> bool:
-    """Ask a question that is answered with yes or no, on one line. The default is no."""
-    return typer.confirm(one_line(question))
+def confirmed(question: str, *, what: str, yes: bool) -> bool:
+    """Whether to do what cannot be undone: if ``yes`` was said on the command line, or else to the question.
+
+    It is asked on standard error, on one line, and every answer but y and yes is no. `InvalidInputError`, which begins with
+    ``what`` would be done, if nobody is here to answer.
+    """
+    if yes:
+        return True
+    if json_wanted() or not sys.stdin.isatty():
+        raise InvalidInputError(f"{what} cannot be undone, and nobody is here to confirm it: add --yes")
+    # Not typer.confirm: it writes a space to standard output, which may be a file.
+    print(f"{one_line(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def print_json(value: object, *, indent: int | None = 2, err: bool = False) -> None:

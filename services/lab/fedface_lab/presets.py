@@ -37,10 +37,10 @@ def orl(clients: int | None = None, rounds: int | None = None, seed: int = 0) ->
     )
 
 
-def synthetic(clients: int | None = None, rounds: int | None = None, seed: int = 0, weights: str = "random") -> Plan:
+def synthetic(clients: int | None = None, rounds: int | None = None, seed: int = 0) -> Plan:
     """The plan for rendered faces and a small network, which takes little time.
 
-    ``weights`` is ``random``, or the SHA-256 of an uploaded model; the demo pre-trains one on the 200 public identities.
+    Its weights are random; the demo pre-trains a model on the 200 public identities, and starts from that.
     """
     return make_part(
         Plan,
@@ -52,7 +52,7 @@ def synthetic(clients: int | None = None, rounds: int | None = None, seed: int =
                 "width": 48,
                 "embedding_size": 128,
                 "widths": [16, 32, 64, 128],
-                "weights": weights,
+                "weights": "random",
             },
             "data": {"dataset": "synthetic", "images_per_identity": 12, "seed": seed},
             "split": {"public": 200, "clients": clients or 24, "test": 40, "seed": seed},

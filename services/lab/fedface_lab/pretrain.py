@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fedface_cli.command_options import DEVICE_HELP, PRECISION_HELP, WorkersOption, with_json
 from fedface_core.domain.device_kinds import DeviceChoice, Precision
-from fedface_lab.evaluation.commands import (
+from fedface_lab.data_options import (
     PLAN_OPTIONS,
-    Dataset,
     DatasetOption,
     FolderOption,
     LabelsOption,
     SkipDamagedOption,
     data_fields,
     refuse_options,
+    skipped_notes,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rich.console import Console
 
     from fedface_core.domain.plan import Plan
-    from fedface_learning.pretraining import PretrainPlan
+    from fedface_learning.models import EmbeddingNetwork
+    from fedface_learning.pretraining import PretrainPlan, PretrainProgress
     from fedface_learning.ranks import Ranks
 
-
-class Schedule(StrEnum):
-    """How the learning rate changes over the steps: the names of `PretrainPlan.schedule`."""
-
-    ONE_CYCLE = "one-cycle"
-    STEP = "step"
+    ShowReading = Callable[[int, int], None]
+    ShowTraining = Callable[[PretrainProgress], None]
 
 
 _NO_PLAN = (
@@ -49,11 +48,11 @@ def pretrain(
     plan_file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PLAN]", help="Take model, data and public identities from this plan instead of from options."
+            metavar="PLAN", help="Take model, data and public identities from this plan instead of from options."
         ),
     ] = None,
     architecture: Annotated[str, typer.Option(help="The network, in its published shape.")] = "spherenet-20",
-    dataset: DatasetOption = Dataset.SYNTHETIC,
+    dataset: DatasetOption = "synthetic",
     folder: FolderOption = None,
     labels: LabelsOption = None,
     skip_damaged: SkipDamagedOption = None,
@@ -67,7 +66,7 @@ def pretrain(
     epochs: Annotated[int | None, typer.Option(min=1, show_default="30")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, show_default="64")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The schedule's peak.", show_default="0.1")] = None,
-    schedule: Annotated[Schedule | None, typer.Option(show_default="one-cycle")] = None,
+    schedule: Annotated[Literal["one-cycle", "step"] | None, typer.Option(show_default="one-cycle")] = None,
     scale: Annotated[
         float | None, typer.Option(help="CosFace: the factor from cosines to logits.", show_default="30")
     ] = None,
@@ -141,57 +140,22 @@ def pretrain_to_file(
     checkpoint lies in its folder. Raises `InvalidInputError` if ``output`` cannot be written
     or if the plan starts from a stored model.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    from fedface_cli.plain_console import text_column
-    from fedface_core.domain.errors import InvalidInputError
-    from fedface_core.files.whole_file import check_writable, make_folder, write_whole
-    from fedface_lab.evaluation.commands import skipped_notes
+    from fedface_core.files.whole_file import write_whole
     from fedface_learning.data import open_photographs, split_identities
     from fedface_learning.formats.codec import sha256_hex
-    from fedface_learning.models import initial_network
     from fedface_learning.models.weights import encode_network
-    from fedface_learning.pretraining import PretrainProgress
     from fedface_learning.pretraining import pretrain as train
     from fedface_learning.ranks import ALONE
 
     ranks = ranks or ALONE
-    if plan.model.stored_weights is not None:
-        raise InvalidInputError(
-            'the plan starts from a stored model, and pre-training from a new network: set model.weights to "random" in a '
-            "copy of the plan"
-        )
-    network = initial_network(plan.model, plan.seed)
+    network = _new_network(plan)
     dataset = open_photographs(plan)
     public = split_identities(dataset.identities, plan.split).public
-    if ranks.is_first:
-        check_writable(output)
-    if output.exists() and not output.is_file():
-        raise InvalidInputError(f"{output} is no file, and a checkpoint could not lie beside it: give the name of a file")
-    make_folder(output.parent)
-    checkpoint = output.with_name(output.name + ".checkpoint")
-    columns = (
-        text_column("{task.description}", style="bold"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        text_column("{task.fields[figures]}", style="cyan"),
-        TimeRemainingColumn(),
-    )
+    checkpoint = _checkpoint_beside(output, ranks)
     console.print(f"{plan.model.architecture} on {len(public)} public identities of {dataset.name}")
     for note in skipped_notes(plan.data):
         console.print(note, soft_wrap=True)
-    with Progress(*columns, console=console) as progress:
-        reading = progress.add_task("reading photographs", total=len(public), figures="people")
-        training = progress.add_task("pre-training", total=None, visible=False, figures="")
-
-        def show_reading(done: int, total: int) -> None:
-            progress.update(reading, completed=done, total=total)
-
-        def show(state: PretrainProgress) -> None:
-            figures = f"loss {state.loss:.3f}  accuracy {100 * state.accuracy:.0f} %  {state.images_per_second:.0f} images/s"
-            progress.update(reading, visible=False)
-            progress.update(training, completed=state.step, total=state.steps, figures=figures, visible=True)
-
+    with _progress_shown(console, len(public)) as (show_reading, show_training):
         train(
             network,
             dataset,
@@ -201,10 +165,65 @@ def pretrain_to_file(
             workers=workers,
             ranks=ranks,
             on_reading=show_reading,
-            on_progress=show,
+            on_progress=show_training,
         )
     data = encode_network(network)
     if ranks.is_first:
         write_whole(output, data)
         checkpoint.unlink()
     return sha256_hex(data)
+
+
+def _new_network(plan: Plan) -> EmbeddingNetwork:
+    """The network that training begins with. `InvalidInputError` if the plan starts from a stored model."""
+    from fedface_core.domain.errors import InvalidInputError
+    from fedface_learning.models import initial_network
+
+    if plan.model.stored_weights is not None:
+        raise InvalidInputError(
+            'the plan starts from a stored model, and pre-training from a new network: set model.weights to "random" in a '
+            "copy of the plan"
+        )
+    return initial_network(plan.model, plan.seed)
+
+
+def _checkpoint_beside(output: Path, ranks: Ranks) -> Path:
+    """The file of the checkpoint, whose folder is there then. `InvalidInputError` if ``output`` cannot be written."""
+    from fedface_core.domain.errors import InvalidInputError
+    from fedface_core.files.whole_file import check_writable, make_folder
+
+    if ranks.is_first:
+        check_writable(output)
+    if output.exists() and not output.is_file():
+        raise InvalidInputError(f"{output} is no file, and a checkpoint could not lie beside it: give the name of a file")
+    make_folder(output.parent)
+    return output.with_name(output.name + ".checkpoint")
+
+
+@contextmanager
+def _progress_shown(console: Console, people: int) -> Iterator[tuple[ShowReading, ShowTraining]]:
+    """A context in which two functions show how far reading the photographs of so many people is, and then training."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from fedface_cli.plain_console import text_column
+
+    columns = (
+        text_column("{task.description}", style="bold"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        text_column("{task.fields[figures]}", style="cyan"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        reading = progress.add_task("reading photographs", total=people, figures="people")
+        training = progress.add_task("pre-training", total=None, visible=False, figures="")
+
+        def show_reading(done: int, total: int) -> None:
+            progress.update(reading, completed=done, total=total)
+
+        def show_training(state: PretrainProgress) -> None:
+            figures = f"loss {state.loss:.3f}  accuracy {100 * state.accuracy:.0f} %  {state.images_per_second:.0f} images/s"
+            progress.update(reading, visible=False)
+            progress.update(training, completed=state.step, total=state.steps, figures=figures, visible=True)
+
+        yield show_reading, show_training

@@ -20,6 +20,8 @@ V1: Final = "/v1"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 PROBLEM_TYPES: Final = "urn:fedface:problem:"
 """What the type of each of the API's problems begins with. The rest is the title, and a heading of docs/problems.md."""
+NO_TYPE: Final = "about:blank"
+"""The type of a problem that says none (RFC 9457)."""
 MODEL_SHA256_HEADER = "X-Model-SHA256"
 
 
@@ -231,7 +233,7 @@ class Problem(Body):
     """An error, in the form of RFC 9457."""
 
     type: str = Field(
-        default="about:blank",
+        default=NO_TYPE,
         description=f"Which error it is, for programs: `{PROBLEM_TYPES}` and a name, a heading of docs/problems.md.",
     )
     title: str = Field(description="Which error it is, for people. Equal types have equal titles.")

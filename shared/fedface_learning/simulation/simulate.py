@@ -81,10 +81,13 @@ def simulate(
     data set. ``evaluate_at`` says by its number whether a round is evaluated; by default every round is.
     ``scored_part`` is the part of the split on whose identities. If rounds are ``fused``, each is computed as one batch,
     which rounds differently (`fused_rounds.py`). `InvalidInputError` if the plan's aggregation is asynchronous, if its
-    rounds are to be fused and cannot be, or if this machine lacks the plan's device.
+    rounds are to be fused and cannot be, if there are no such people to score on, or if this machine lacks the plan's
+    device.
     """
     if plan.aggregation.mode == "asynchronous":
         raise InvalidInputError("one process trains one client at a time, and has nothing asynchronous to simulate")
+    if scored_part == "validation" and not plan.split.validation:
+        raise InvalidInputError("the plan has no validation people to score on: give split.validation")
     if fused:
         require_fusable(plan)
     prepare_device(plan.compute)

@@ -65,11 +65,11 @@ def test_a_clone_takes_what_follows_from_a_change(
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "value": ({"rounds": 0}, "rounds", "Input should be greater than 0"),
-    "kind": ({"rounds": "twelve"}, "rounds", "Input should be a valid integer"),
+    "kind": ({"rounds": "twelve"}, "rounds", "'twelve' is not an integer"),
     "nested": ({"cohort": {"quorum": -1}}, "cohort.quorum", "Input should be greater than 0"),
     "unknown": ({"local_training": {"lr": 1}}, "local_training.lr", "there is no such field"),
     "together": ({"cohort": {"quorum": 4}}, "", "cohort.quorum is 4, but only 3 clients are invited to a round"),
-    "part": ({"cohort": 3}, "cohort", "Input should be a valid dictionary"),
+    "part": ({"cohort": 3}, "cohort", "3 is not a table of fields"),
 }
 
 

@@ -16,6 +16,7 @@ from fedface_control.api.routes import rounds as rounds_route
 from fedface_core.contracts.http import MODEL_SHA256_HEADER
 from fedface_core.domain.errors import UnavailableError, WrongPhaseError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.role import Role
 from fedface_core.ports import RoundSummary
 from fedface_core.runtime.readable_rounds import readable_rounds
 from support.api_answers import RUN, client_of, detail
@@ -77,6 +78,26 @@ def test_a_change_is_sent_again_with_the_same_key(sent: list[httpx.Request], cha
     assert len({(str(request.url), request.method, request.content) for request in sent}) == 1
     (key,) = {request.headers["Idempotency-Key"] for request in sent}
     assert len(key) == 32
+
+
+@pytest.mark.parametrize(
+    ("error", "says"), [(httpx.ReadTimeout("slow"), "does not answer in time"), (httpx.ReadError("reset"), "broke: reset")]
+)
+def test_a_key_is_not_asked_for_again_and_its_user_told_that_it_may_be_there(
+    sent: list[httpx.Request], error: Exception, says: str
+) -> None:
+    with pytest.raises(UnavailableError) as told:
+        failing(sent, error).create_key("nightly", [Role.VIEWER], 30)
+    assert len(sent) == 1
+    assert "Idempotency-Key" not in sent[0].headers
+    assert f"{says}; a key named 'nightly' may have been made" in str(told.value)
+    assert "`fedface keys delete ID`, and try again" in str(told.value)
+
+
+def test_no_key_was_made_where_nobody_was_there(sent: list[httpx.Request]) -> None:
+    with pytest.raises(UnavailableError) as told:
+        failing(sent, httpx.ConnectError("refused")).create_key("nightly", [Role.VIEWER], 30)
+    assert "may have been made" not in str(told.value)
 
 
 def test_each_call_has_a_key_of_its_own(sent: list[httpx.Request]) -> None:

@@ -9,11 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from fedface_cli.api_client import ControlApi
-from fedface_cli.problem_json import problem_of
+from fedface_cli.problem_json import problem_of, wrong_fields
 from fedface_cli.sign_in_errors import NotAllowedError, NotSignedInError, TooManyRequestsError
 from fedface_cli.token_auth import ApiAuth, TokenAuth
-from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE
-from fedface_core.domain.errors import FedFaceError, InvalidInputError, UnavailableError
+from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, FieldProblem
+from fedface_core.domain.errors import FedFaceError, InvalidInputError, UnavailableError, WrongPhaseError
 from fedface_core.domain.plan import Plan
 from support.api_answers import RUN, client_of
 
@@ -28,6 +28,29 @@ def test_a_problem_names_its_fields() -> None:
     client = client_of(lambda _: httpx.Response(422, json=problem, headers={"content-type": PROBLEM_MEDIA_TYPE}))
     with pytest.raises(InvalidInputError, match=r"(?s)the plan is wrong.*cohort\.quorum: must be positive"):
         client.create(Plan())
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "status"),
+    [
+        ("key-exists", "Key exists", 409),
+        ("artifact-missing", "Artifact missing", 404),
+        ("unheard-of", "Unheard of", 418),
+        ("busy", "Busy", 503),
+    ],
+)
+def test_a_problem_of_the_api_keeps_its_type_title_and_status(kind: str, title: str, status: int) -> None:
+    told = {"type": f"urn:fedface:problem:{kind}", "title": title, "status": status, "detail": "why", "errors": []}
+    client = client_of(lambda _: httpx.Response(status, json=told, headers={"content-type": PROBLEM_MEDIA_TYPE}))
+    with pytest.raises(FedFaceError) as raised:
+        client.me()
+    assert problem_of(raised.value) == told
+
+
+def test_an_error_of_the_command_itself_has_the_type_of_its_title() -> None:
+    told = problem_of(wrong_fields("this is no plan", [FieldProblem(field="rounds", message="is required")]))
+    assert (told["type"], told["title"], told["status"]) == ("urn:fedface:problem:invalid-input", "Invalid input", 422)
+    assert problem_of(WrongPhaseError("no round yet"))["type"] == "urn:fedface:problem:wrong-phase"
 
 
 def test_an_error_of_another_kind_of_server_is_told_by_its_status() -> None:
@@ -82,7 +105,7 @@ def test_whose_token_is_not_believed_is_told_where_it_came_from_and_the_token_is
     [
         (
             'Bearer error="insufficient_scope", scope="admin"',
-            "you may not; this needs the role admin, which an admin can give",
+            "you may not; this needs the role admin; an admin can give a key that has it: fedface keys create NAME",
         ),
         ('Bearer error="insufficient_scope"', "you may not"),
         ('Bearer scope="<script>"', "you may not"),
@@ -96,7 +119,8 @@ def test_who_may_not_is_told_the_role(challenge: str, says: str) -> None:
 
 
 def test_a_role_that_the_api_names_itself_is_not_said_twice() -> None:
-    assert str(refused(403, "this needs admin", {"WWW-Authenticate": 'Bearer scope="admin"'})) == "this needs admin"
+    error = refused(403, "this needs admin", {"WWW-Authenticate": 'Bearer scope="admin"'})
+    assert str(error) == "this needs admin; an admin can give a key that has it: fedface keys create NAME --role admin"
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ def test_a_function_or_an_app_is_a_command_of_its_entry_points_name(
     monkeypatch.setattr(EntryPoint, "load", lambda _entry_point: target)
     command = group.get_command(None, "study")
     assert command.name == "study"
+    options = [option for parameter in command.params for option in parameter.opts]
+    assert "--install-completion" not in options, "it is an option of fedface itself"
     assert (set(command.commands) if subcommands else None) == subcommands
 
 

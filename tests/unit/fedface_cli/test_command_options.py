@@ -49,6 +49,8 @@ def words_of(path: str) -> list[str]:
             words += [parameter.opts[0], "viewer"]
         else:
             words += {"plan_file": ["plan.toml"], "model_file": ["model"]}.get(parameter.name, [RUN])
+    if any("--yes" in parameter.opts for parameter in COMMANDS[path].params):
+        words.append("--yes")
     return [*words, RUN] if path == "run compare" else words
 
 
@@ -67,6 +69,12 @@ def test_each_command_has_the_options(path: str) -> None:
     assert (options & API_OPTIONS) == (set() if path in ASKS_NOBODY - MAY_ASK else API_OPTIONS)
 
 
+@each_command
+def test_no_argument_has_brackets_of_its_own(path: str) -> None:
+    """The line of usage puts brackets around arguments that may be left out."""
+    assert [parameter.name for parameter in COMMANDS[path].params if str(parameter.metavar).startswith("[")] == []
+
+
 @pytest.mark.parametrize("path", sorted(COMMANDS.keys() - ASKS_NOBODY - {"logout"}))
 def test_a_command_that_finds_no_api_says_so_in_json(
     fedface: Invoke, path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -79,6 +87,7 @@ def test_a_command_that_finds_no_api_says_so_in_json(
     problem = json.loads(err)
     assert problem.keys() == {"type", "title", "status", "detail", "errors"}
     assert (problem["title"], problem["status"]) == ("Unavailable", 503)
+    assert problem["type"] == "urn:fedface:problem:unavailable"
     assert out == "" if path != "artifacts collect" else json.loads(out)["complete"] is False
 
 
@@ -94,7 +103,7 @@ def test_the_commands_that_ask_nobody_say_what_is_wrong_in_json(fedface: Invoke,
 def test_a_wrong_option_is_a_problem_too(fedface: Invoke, path: str) -> None:
     code, out, err = fedface(*words_of(path), "--no-such-option", "--json")
     assert (code, out) == (2, "")
-    assert json.loads(err)["title"] == "Wrong usage"
+    assert (json.loads(err)["title"], json.loads(err)["type"]) == ("Wrong usage", "urn:fedface:problem:wrong-usage")
     assert "--no-such-option" in json.loads(err)["detail"]
 
 

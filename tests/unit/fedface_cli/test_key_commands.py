@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 
-from support.command_line import Invoke
+from support.command_line import Invoke, Terminal
 from support.fake_sign_in import KEY, KEY_ID, FakeSignIn
 
 ADMIN = "ff_ffffffffffffffff_admin"
@@ -42,9 +43,26 @@ def test_keys_are_listed_without_their_secrets(fedface: Invoke, admin: FakeSignI
 
 def test_a_key_is_deleted(fedface: Invoke, admin: FakeSignIn) -> None:
     fedface("keys", "create", "nightly", "--role", "viewer")
-    assert fedface("keys", "delete", KEY_ID)[:2] == (0, f"{KEY_ID} is deleted\n")
+    assert fedface("keys", "delete", "--yes", KEY_ID)[:2] == (0, f"{KEY_ID} is deleted\n")
+    code, _, err = fedface("keys", "delete", "--yes", KEY_ID)
+    assert (code, err) == (4, f"error: there is no key {KEY_ID}\n")
+
+
+def test_delete_asks_on_a_terminal_and_refuses_where_nobody_can_confirm(
+    fedface: Invoke, admin: FakeSignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fedface("keys", "create", "nightly", "--role", "viewer")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     code, _, err = fedface("keys", "delete", KEY_ID)
-    assert (code, err) == (1, f"error: there is no key {KEY_ID}\n")
+    assert (code, "nobody is here to confirm it: add --yes" in err) == (2, True)
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    code, out, err = fedface("keys", "delete", KEY_ID)
+    assert (code, out) == (0, f"{KEY_ID} is not deleted\n")
+    assert f"Delete the key {KEY_ID}, for good? [y/N]" in err
+    assert KEY_ID in admin.keys
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert fedface("keys", "delete", KEY_ID)[0] == 0
+    assert KEY_ID not in admin.keys
 
 
 @pytest.mark.parametrize("wrong", [KEY, "../runs", "a/b", ""])
@@ -58,7 +76,7 @@ def test_who_may_not_is_told_which_role_is_needed(fedface: Invoke, admin: FakeSi
     code, _, err = fedface("keys", "list")
     assert code == 1
     assert err == (
-        "error: you may not do this; this needs the role admin, which an admin can give: "
+        "error: you may not do this; this needs the role admin; an admin can give a key that has it: "
         "fedface keys create NAME --role admin\n"
     )
 

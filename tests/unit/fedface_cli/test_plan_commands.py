@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedface_cli.plan_files import read_plan
+from fedface_core.domain.plan.strategy import IN_PROCESS
 from support.api_by_hand import ByHand
 from support.command_line import Invoke
 from support.fake_sign_in import KEY, FakeSignIn
@@ -27,9 +28,11 @@ def test_a_plan_is_begun_and_not_overwritten(fedface: Invoke, tmp_path: Path) ->
     assert err == f"change it, then: fedface plan check {path}\n"
     assert (read_plan(path).data.dataset, read_plan(path).rounds) == ("orl", 6)
     code, _, err = fedface("plan", "init", str(path))
-    assert (code, err) == (2, f"error: {path} is there already: give another name, or --force to replace it\n")
-    assert fedface("plan", "init", str(path), "--force")[0] == 0
+    assert (code, err) == (2, f"error: {path} is there already: give another name, or --overwrite to replace it\n")
+    assert fedface("plan", "init", str(path), "--overwrite")[0] == 0
     assert read_plan(path).data.dataset == "folder"
+    assert fedface("plan", "init", str(path), "--preset", "orl", "--force")[0] == 0, "what it was called before"
+    assert read_plan(path).data.dataset == "orl"
 
 
 def test_a_plan_can_be_begun_on_standard_output(fedface: Invoke, tmp_path: Path) -> None:
@@ -46,6 +49,13 @@ def test_a_plan_is_checked_here_without_an_api(fedface: Invoke, plan: Path) -> N
     )
     document = json.loads(fedface("plan", "check", str(plan), "--json")[1])
     assert (document["valid"], document["plan"]["rounds"], document["cost"]) == (True, 3, None)
+
+
+@pytest.mark.parametrize("strategy", sorted(IN_PROCESS - {"public-only"}))
+def test_a_plan_that_no_services_carry_out_is_said_to_be_for_simulations(fedface: Invoke, plan: Path, strategy: str) -> None:
+    code, out, _ = fedface("plan", "check", str(plan), "--set", f"strategy={strategy}")
+    assert code == 0
+    assert out.startswith(f"{plan} is a plan (for simulations only: docs/examples/simulate.py): 3 rounds")
 
 
 def test_a_wrong_field_is_named_with_what_was_meant(fedface: Invoke, plan: Path) -> None:

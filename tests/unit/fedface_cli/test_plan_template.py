@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fedface_cli.field_names import parts_of
 from fedface_cli.plan_commands import Preset
 from fedface_cli.plan_template import PRESETS, plan_template
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.field_names import parts_of
 from fedface_core.domain.plan.secure_aggregation import SecureAggregationPlan
 
 PLANS = Path(__file__).parents[3] / "docs/plans"

@@ -63,4 +63,4 @@ def test_a_run_without_rounds_or_scores_says_so(fedface: Invoke, api: ByHand) ->
     run = api.created()
     assert f"{run} has no round yet" in fedface("round", "list", run)[2]
     code, _, err = fedface("round", "report", run)
-    assert (code, f"no round of {run} is scored yet" in err) == (1, True)
+    assert (code, f"no round of {run} is scored yet" in err) == (4, True)

@@ -16,7 +16,7 @@ from fedface_core.domain.errors import DamagedObjectError, FedFaceError, Unknown
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from support.api_by_hand import PLAN, ByHand
-from support.command_line import Invoke
+from support.command_line import Invoke, Terminal
 from support.lost_ledger import lose_run
 
 
@@ -141,8 +141,8 @@ def test_clone_prints_the_id_and_has_the_changes(fedface: Invoke, api: ByHand) -
             ["cohort=null", "cohort.size=2"],
             "'cohort.size=2' sets a field within cohort, which another setting",
         ),
-        (["rounds=twelve"], "rounds: Input should be a valid integer"),
-        (["local_training.learning_rate=NaN"], "local_training.learning_rate: Input should be a valid number"),
+        (["rounds=twelve"], "rounds: 'twelve' is not an integer"),
+        (["local_training.learning_rate=NaN"], "local_training.learning_rate: 'NaN' is not a number"),
         (["local_training.lr=1"], "local_training.lr: there is no such field"),
         (["cohort.size=9"], "cohort.size is 9, but split.clients is only 3"),
     ],
@@ -178,7 +178,7 @@ def test_delete_waits_until_the_run_is_gone(fedface: Invoke, api: ByHand) -> Non
     assert out.splitlines()[0].startswith(f"{run_id} is deleting; the sweep removes its artifacts")
     assert out.splitlines()[-1] == f"{run_id} is gone"
     assert api.ports.artifacts.keys(object_keys.run_folder(run_id)) == []
-    assert fedface("run", "delete", "--yes", run_id)[0] == 1
+    assert fedface("run", "delete", "--yes", run_id)[0] == 4
 
 
 @pytest.mark.parametrize("error", [DamagedObjectError("this is no Run"), UnknownSchemaError("this is no Run")])
@@ -193,26 +193,20 @@ def test_a_run_that_cannot_be_read_is_deleted_all_the_same(
     monkeypatch.setattr(api.ports.ledger, "load", refuse)
     assert fedface("run", "show", run_id) == (1, "", "error: this is no Run\n")
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
-    code, out, _ = fedface("run", "delete", run_id)
-    assert (code, out.splitlines()[-1][-34:]) == (0, "is unreadable; nothing was deleted")
-    assert f"Delete {run_id} (which cannot be read: this is no Run) with its artifacts, for good? [y/N]" in out
+    code, out, err = fedface("run", "delete", run_id)
+    assert (code, out) == (0, f"{run_id} is unreadable; nothing was deleted\n")
+    assert f"Delete {run_id} (which cannot be read: this is no Run) with its artifacts, for good? [y/N]" in err
     assert fedface("run", "delete", "--yes", run_id) == (0, f"{run_id} is gone\n", "")
     assert not api.ports.ledger.known_runs([run_id])
     assert api.ports.artifacts.keys(object_keys.run_folder(run_id)) == []
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_delete_asks_on_a_terminal(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = api.completed()
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
-    code, out, _ = fedface("run", "delete", run_id)
-    assert code == 0
-    assert f"Delete {run_id} (by hand, completed) with its artifacts, for good? [y/N]" in out
-    assert out.splitlines()[-1].endswith(f"{run_id} is completed; nothing was deleted")
+    code, out, err = fedface("run", "delete", run_id)
+    assert (code, out) == (0, f"{run_id} is completed; nothing was deleted\n")
+    assert f"Delete {run_id} (by hand, completed) with its artifacts, for good? [y/N]" in err
     assert api.ports.ledger.load(run_id).phase is RunPhase.COMPLETED
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     sweeping = swept(api, run_id)

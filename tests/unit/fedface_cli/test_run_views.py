@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import threading
 import time
@@ -16,12 +15,12 @@ from fedface_control.operate.run import create_run, delete_run
 from fedface_control.upkeep.retention import delete_run as remove
 from support.api_answers import RUN
 from support.api_by_hand import MODEL_SHA256, PLAN, ByHand
-from support.command_line import Invoke
+from support.command_line import Invoke, Terminal
 
 
 def test_an_unknown_run_is_named(fedface: Invoke, api: ByHand) -> None:
     code, _, err = fedface("run", "show", "run-000000000000")
-    assert code == 1
+    assert code == 4
     assert "run-000000000000" in err
 
 
@@ -47,8 +46,8 @@ def test_a_name_that_an_older_version_took_is_shown_harmlessly_everywhere(
     for command in ("list", "show"):
         code, out, _ = fedface("run", command, "--json", *([run_id] if command == "show" else []))
         assert (code, json.dumps(HOSTILE_NAME) in out) == (0, True)
-    monkeypatch.setattr("sys.stdin", AtATerminal("n\n"))
-    assert f"Delete {run_id} ({HARMLESS_NAME}, failed)" in fedface("run", "delete", run_id)[1]
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert f"Delete {run_id} ({HARMLESS_NAME}, failed)" in fedface("run", "delete", run_id)[2]
 
 
 def stored(api: ByHand, name: str, failure: str) -> str:
@@ -58,11 +57,6 @@ def stored(api: ByHand, name: str, failure: str) -> str:
     failed = run.model_copy(update={"plan": plan}).failed(api.ports.clock.now(), failure)
     api.ports.ledger.save(failed, "run_failed", detail={"failure": failure})
     return run.id
-
-
-class AtATerminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_show_tells_the_story_of_a_run(fedface: Invoke, api: ByHand) -> None:

@@ -10,20 +10,21 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from fedface_core.contracts.field_problems import MOST_CHARACTERS, field_problem
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, FieldProblem, Problem, problem_type
 from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.free_text import cut
+from fedface_core.domain.plan import Plan
 from fedface_core.http_server.capacity import RETRY_AFTER_SECONDS
 
 log = structlog.get_logger(__name__)
 
 MOST_ERRORS = 20
 """How many wrong fields an answer names. A body may have a hundred thousand of them."""
-MOST_CHARACTERS = 300
-"""How much of a field's name, or of a message about it, an answer repeats."""
 
 HTTP_TITLES: Final[dict[int, str]] = {
     400: "Bad Request",
@@ -71,28 +72,32 @@ def _fedface_error(_request: Request, error: Exception) -> JSONResponse:
     return problem_response(error.title, error.status, str(error))
 
 
-def _validation_error(_request: Request, error: Exception) -> JSONResponse:
+def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found_errors = error.errors()
-    errors = [field_problem(found) for found in found_errors[:MOST_ERRORS]]
+    kind = _kind_of_body(request)
+    errors = [_field_problem(kind, found, error.body) for found in found_errors[:MOST_ERRORS]]
     detail = "; ".join(f"{found.field}: {found.message}" if found.field else found.message for found in errors)
     if len(found_errors) > MOST_ERRORS:
         detail += f"; these are the first {MOST_ERRORS} of {len(found_errors)} errors"
     return problem_response("Invalid input", HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 
-def field_problem(found: Mapping[str, Any]) -> FieldProblem:
+def _kind_of_body(request: Request) -> type[BaseModel]:
+    """What the body of the request should have been: a plan too where it has changes of one."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    kind = None if body is None else body.field_info.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else Plan
+
+
+def _field_problem(kind: type[BaseModel], found: Mapping[str, Any], body: object) -> FieldProblem:
     """One error of pydantic's or FastAPI's as an answer names it."""
     if found["type"] == "json_invalid":
         return FieldProblem(
             field="", message=f"the body is not JSON: {found['ctx']['error']} at character {found['loc'][-1]}"
         )
-    path = ".".join(str(part) for part in found["loc"] if part != "body")
-    message = {
-        "extra_forbidden": "there is no such field",
-        "missing": "is required",
-    }.get(found["type"], str(found["msg"]).removeprefix("Value error, "))
-    return FieldProblem(field=cut(path, MOST_CHARACTERS), message=cut(message, MOST_CHARACTERS))
+    steps = tuple(step for step in found["loc"] if step != "body")
+    return field_problem(kind, {**found, "loc": steps}, body)
 
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:

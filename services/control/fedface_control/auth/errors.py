@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from fedface_control.api.problems import problem_response
 from fedface_core.domain.errors import FedFaceError
+from fedface_core.domain.role import Role
 
 
 class RefusedRequestError(FedFaceError):
@@ -39,10 +40,13 @@ class BadCredentialsError(NotSignedInError):
 
 
 class NotAllowedError(RefusedRequestError):
-    """Who has signed in has not the role that the operation needs."""
+    """Who has signed in has not the ``role`` that the operation needs. A header names it for programs (RFC 6750)."""
 
     title = "Not allowed"
-    headers = MappingProxyType({"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
+
+    def __init__(self, message: str, role: Role) -> None:
+        super().__init__(message)
+        self.headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{role.value}"'}
 
 
 class IssuerUnavailableError(RefusedRequestError):

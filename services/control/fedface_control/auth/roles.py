@@ -50,9 +50,10 @@ async def _require(
     scopes: SecurityScopes, principal: PrincipalDep, _described: Annotated[None, Depends(described_as_signed_in)]
 ) -> None:
     for scope in scopes.scopes:
-        if not principal.has(Role(scope)):
+        role = Role(scope)
+        if not principal.has(role):
             has = ", ".join(sorted(principal.roles)) or "none"
-            raise NotAllowedError(f"this takes the role {scope}; {principal.actor} has {has}")
+            raise NotAllowedError(f"this takes the role {scope}; {principal.actor} has {has}", role)
 
 
 def requires(role: Role) -> Any:

@@ -37,6 +37,11 @@ def check_invertible(plan: Plan, opened_round: Round) -> None:
             f"the updates are encoded as {plan.update_encoding.name}, which leaves a part of each gradient out; take a run "
             'with update_encoding = "float32"'
         )
+    if plan.delivery == "combined":
+        raise InvalidInputError(
+            'with delivery = "combined" a worker uploads the sum of what its clients contribute, and the store has no '
+            'update of one client; take a run with delivery = "single"'
+        )
     if plan.secure_aggregation is not None:
         raise InvalidInputError("the updates are masked: one of them looks random, and its shard's sum is in the partial")
     if plan.aggregation.mode == "asynchronous":

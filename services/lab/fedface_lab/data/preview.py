@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from fedface_cli.command_options import with_json
-from fedface_lab.evaluation.commands import (
-    Dataset,
+from fedface_lab.data_options import (
     DatasetOption,
     FolderOption,
     LabelsOption,
@@ -21,7 +20,7 @@ from fedface_lab.evaluation.commands import (
 
 @with_json
 def preview(
-    dataset: DatasetOption = Dataset.SYNTHETIC,
+    dataset: DatasetOption = "synthetic",
     folder: FolderOption = None,
     labels: LabelsOption = None,
     skip_damaged: SkipDamagedOption = None,

@@ -1,61 +1,27 @@
-"""`fedface evaluate`: score a model file on photographs; and the options that it shares with other commands."""
+"""`fedface evaluate`: score a model file on photographs."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, Literal
 
 import typer
 
 from fedface_cli.command_options import DEVICE_HELP, PRECISION_HELP, WorkersOption, with_json
 from fedface_core.domain.device_kinds import DeviceChoice, Precision
+from fedface_lab.data_options import (
+    PLAN_OPTIONS,
+    DatasetOption,
+    FolderOption,
+    LabelsOption,
+    SkipDamagedOption,
+    data_fields,
+    refuse_options,
+    skipped_notes,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from fedface_core.domain.plan import DataPlan
-    from fedface_learning.evaluation import ProtocolName
-
-
-class Dataset(StrEnum):
-    """The data sets that a plan may name."""
-
-    ORL = "orl"
-    SYNTHETIC = "synthetic"
-    FOLDER = "folder"
-    RECORDIO = "recordio"
-
-
-class ProtocolChoice(StrEnum):
-    """The protocols that `fedface evaluate` knows: all pairs of a data set, and the published ones."""
-
-    PAIRS = "pairs"
-    LFW = "lfw"
-    LFW_VIEW_1 = "lfw-view-1"
-    INSIGHTFACE_BIN = "insightface-bin"
-    PAIR_LIST = "pair-list"
-    IJB_A = "ijb-a"
-    IJB_B = "ijb-b"
-    IJB_C = "ijb-c"
-
-
-DatasetOption = Annotated[Dataset, typer.Option(help="The photographs.")]
-FolderOption = Annotated[
-    Path | None,
-    typer.Option(help="For --dataset folder: the tree identity/image.{jpg,png,webp,…}; for recordio: where train.rec is."),
-]
-LabelsOption = Annotated[
-    Path | None,
-    typer.Option(help="For --dataset folder: a file of lines `path label`, which says whose each photograph is."),
-]
-
-SkipDamagedOption = Annotated[
-    Path | None,
-    typer.Option(help="For --dataset folder and recordio: leave out the images in this list, from `fedface data check`."),
-]
-
-PLAN_OPTIONS = ("architecture", "dataset", "folder", "labels", "skip_damaged", "identities")
+ProtocolChoice = Literal["pairs", "lfw", "lfw-view-1", "insightface-bin", "pair-list", "ijb-a", "ijb-b", "ijb-c"]
+"""The protocols that `fedface evaluate` knows: all pairs of a data set, and the published ones."""
 _PAIRS_OPTIONS = ("dataset", "folder", "labels", "skip_damaged", "identities")
 _PROTOCOL_OPTIONS = ("files", "images", "flip", "skip_missing")
 
@@ -66,11 +32,11 @@ def evaluate(
     plan_file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PLAN]",
+            metavar="PLAN",
             help="Take the model from this plan instead of from options; for pairs, data and test identities too.",
         ),
     ] = None,
-    protocol: Annotated[ProtocolChoice, typer.Option(help="pairs: all pairs of a data set.")] = ProtocolChoice.PAIRS,
+    protocol: Annotated[ProtocolChoice, typer.Option(help="pairs: all pairs of a data set.")] = "pairs",
     model: Annotated[
         Path | None, typer.Option(help="The weights, safetensors.", show_default="those that the plan starts from")
     ] = None,
@@ -80,7 +46,7 @@ def evaluate(
             help="The network, in its published shape.", show_default="what the model says about itself, or dlib-resnet"
         ),
     ] = None,
-    dataset: DatasetOption = Dataset.ORL,
+    dataset: DatasetOption = "orl",
     folder: FolderOption = None,
     labels: LabelsOption = None,
     skip_damaged: SkipDamagedOption = None,
@@ -134,9 +100,9 @@ def evaluate(
     _refuse_unused(context, protocol)
     if plan_file is not None:
         refuse_options(context, PLAN_OPTIONS, "a command with a plan")
-    elif dataset is not Dataset.SYNTHETIC:
+    elif dataset != "synthetic":
         refuse_options(context, ("identities",), f"--dataset {dataset}")
-    if protocol is not ProtocolChoice.PAIRS and files is None:
+    if protocol != "pairs" and files is None:
         raise InvalidInputError(f"--protocol {protocol} needs --files: the files that define the protocol")
     kind = chosen_device(device)  # before anything large is read
     plan = read_plan(plan_file) if plan_file is not None else None
@@ -158,13 +124,12 @@ def evaluate(
     network.precision = precision
     if (kind, precision) != ("cpu", "float32"):
         notes = [*notes, f"computed on {device_name(kind)}, in {precision}"]
-    if files is None:
+    if protocol == "pairs" or files is None:
         notes = [*notes, *skipped_notes(data)]
         evaluate_pairs(network, data, plan, identities, bootstrap, workers or processors(), notes)
         return
-    name = cast("ProtocolName", protocol.value)
     options = ProtocolOptions(
-        name,
+        protocol,
         files,
         images,
         aligned=aligned,
@@ -177,40 +142,9 @@ def evaluate(
 
 
 def _refuse_unused(context: typer.Context, protocol: ProtocolChoice) -> None:
-    unused = list(_PROTOCOL_OPTIONS if protocol is ProtocolChoice.PAIRS else _PAIRS_OPTIONS)
-    if protocol is not ProtocolChoice.IJB_A:
+    unused = list(_PROTOCOL_OPTIONS if protocol == "pairs" else _PAIRS_OPTIONS)
+    if protocol != "ijb-a":
         unused.append("aligned")
-    if protocol not in (ProtocolChoice.IJB_B, ProtocolChoice.IJB_C):
+    if protocol not in ("ijb-b", "ijb-c"):
         unused.append("weigh_faces")
     refuse_options(context, unused, f"--protocol {protocol}")
-
-
-def refuse_options(context: typer.Context, unused: Sequence[str], reader: str) -> None:
-    """Raise `InvalidInputError` if one of the ``unused`` parameters was given on the command line: it would have no effect.
-
-    ``reader`` names in the error what does not read them.
-    """
-    from fedface_core.domain.errors import InvalidInputError
-
-    sources = {name: context.get_parameter_source(name) for name in unused}
-    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    if given:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise InvalidInputError(f"{reader} does not read {options}; leave it out")
-
-
-def data_fields(
-    dataset: Dataset, folder: Path | None, labels: Path | None, skip_damaged: Path | None, **fields: int
-) -> Mapping[str, str | int | None]:
-    """The fields of a plan's `data` from the options of a command."""
-    paths = {"folder": folder, "labels": labels, "skip_damaged": skip_damaged}
-    return {"dataset": dataset.value, **{name: str(path) for name, path in paths.items() if path is not None}, **fields}
-
-
-def skipped_notes(data: DataPlan) -> list[str]:
-    """What to say about the damaged images that the data set leaves out; nothing without a list of them."""
-    from fedface_learning.data.damaged import damaged_names
-
-    if data.skip_damaged is None:
-        return []
-    return [f"damaged images left out, as {data.skip_damaged} lists them: {len(damaged_names(data)):,}"]

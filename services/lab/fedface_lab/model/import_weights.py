@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,13 +17,6 @@ _MOST_NAMED = 5
 _DEFAULT_OUTPUT = "FILE.safetensors"
 
 
-class ChannelOrder(StrEnum):
-    """The order of the channels that a network was trained with."""
-
-    RGB = "rgb"
-    BGR = "bgr"
-
-
 @with_json
 def import_weights(
     weights_file: Annotated[
@@ -37,7 +29,7 @@ def import_weights(
         str | None, typer.Option(help="Refuse weights of another network.", show_default="found by the tensors")
     ] = None,
     channel_order: Annotated[
-        ChannelOrder | None, typer.Option(help="What the network was fed.", show_default="as its authors do")
+        Literal["rgb", "bgr"] | None, typer.Option(help="What the network was fed.", show_default="as its authors do")
     ] = None,
     pixel_mean: Annotated[
         float | None,
@@ -64,8 +56,7 @@ def import_weights(
     if path.exists() and weights_file.exists() and path.samefile(weights_file):
         raise InvalidInputError(f"{path} is the file to import itself: name another one with --output")
     check_writable(path)
-    order: Literal["rgb", "bgr"] | None = channel_order.value if channel_order is not None else None
-    model = make_model(weights_file, Wanted(architecture, order, pixel_mean, pixel_scale), layouts.LAYOUTS)
+    model = make_model(weights_file, Wanted(architecture, channel_order, pixel_mean, pixel_scale), layouts.LAYOUTS)
     write_whole(path, model.data)
     fit = model.fit
     plan = fit.layout.plan

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from fedface_core.domain.errors import InvalidInputError, NotFoundError
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.results import far_label
 from fedface_core.domain.round_kind import RoundKind
 from fedface_lab.study.gains import Gain, paired_gain, recovered_share
@@ -118,10 +118,10 @@ class StudyResults:
 def load_results(folder: ResultFolder) -> StudyResults:
     """Read a study's file and its results.
 
-    Raises `NotFoundError` if the folder holds no study, `InvalidInputError` if it holds no result or a damaged one.
+    Raises `InvalidInputError` if the folder holds no study, no result or a damaged one.
     """
     if not folder.study().exists():
-        raise NotFoundError(f"{folder.root} holds no study: `fedface study run` makes one")
+        raise InvalidInputError(f"{folder.root} holds no study: `fedface study run` makes one")
     study = read_study(folder.study())
     jobs = expand(study, folder.study())
     groups = []

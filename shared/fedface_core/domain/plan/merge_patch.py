@@ -17,7 +17,12 @@ _CHOICES: Final = (
 
 
 def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
-    """The plan with the changes of ``patch``. `pydantic.ValidationError` if the result is no plan.
+    """The plan with the changes of ``patch``. `pydantic.ValidationError` if the result is no plan: see `merged_fields`."""
+    return Plan.model_validate(merged_fields(plan, patch))
+
+
+def merged_fields(plan: Plan, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the plan with the changes of ``patch``, not checked.
 
     A patch that names another architecture or device profile also gets the defaults of that architecture or profile. A patch
     that names another strategy, server optimiser, clipping, augmentation or update encoding gets none of the old one's
@@ -37,7 +42,7 @@ def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
         # Not by a plan of the old strategy alone: public-negatives is none without public identities.
         if plan.initialisation == default_initialisation(plan.strategy.name):
             del document["initialisation"]
-    return Plan.model_validate(_merge(document, patch))
+    return _merge(document, patch)
 
 
 def _parts_without_use(strategy: object) -> tuple[str, ...]:
@@ -73,16 +78,17 @@ def _without_defaults(part: PlanPart, naming_field: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name == naming_field or value != defaults[name]}
 
 
-def _merge(target: object, patch: object) -> object:
+def _merge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     """MergePatch of RFC 7396: null removes a member, so that it gets its default; an object changes members; any other
     value replaces.
     """
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(target) if isinstance(target, Mapping) else {}
+    merged = dict(target)
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
+        elif isinstance(value, Mapping):
+            member = merged.get(name)
+            merged[name] = _merge(member if isinstance(member, Mapping) else {}, value)
         else:
-            merged[name] = _merge(merged.get(name), value)
+            merged[name] = value
     return merged

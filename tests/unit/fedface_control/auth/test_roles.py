@@ -50,7 +50,7 @@ def test_who_has_the_role_or_one_above_it_may(role: Role) -> None:
 def test_who_has_not_may_not_and_is_told_what_it_takes(roles: set[Role]) -> None:
     refused = call(Principal("key:ann", frozenset(roles)))
     assert refused.status_code == 403
-    assert refused.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope"'
+    assert refused.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="operator"'
     assert refused.json()["detail"] == f"this takes the role operator; key:ann has {', '.join(sorted(roles)) or 'none'}"
 
 

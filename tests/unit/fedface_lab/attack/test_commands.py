@@ -124,6 +124,7 @@ def test_a_person_is_told_both_figures(stored: StoredRun, fedface: Invoke, tmp_p
     [
         ({"local_training": {"steps": 2}}, "took 2 steps: the sum of their gradients"),
         ({"update_encoding": "int8"}, "encoded as int8, which leaves a part of each gradient out"),
+        ({"delivery": "combined"}, "the store has no update of one client"),
         ({"model": EASY["model"] | {"height": 8, "width": 8}}, "8×8 pixels are too small to compare"),
     ],
 )

@@ -8,6 +8,8 @@ from typing import get_args
 import pytest
 
 from fedface_cli.plan_files import read_plan
+from fedface_core.domain.plan import DataPlan
+from fedface_lab.data_options import Dataset
 from fedface_lab.evaluation.commands import ProtocolChoice
 from fedface_learning.evaluation import ProtocolName
 from fedface_learning.formats.codec import encode_tensors
@@ -21,7 +23,7 @@ from support.small_plan_file import SMALL_PLAN
     ("options", "complaint"),
     [
         (("--model", "none.safetensors"), "cannot read none.safetensors: No such file"),
-        (("--architecture", "resnet"), "these options do not go together:\n  architecture: Input should be"),
+        (("--architecture", "resnet"), "these options do not go together:\n  architecture: there is no 'resnet'"),
         (("--dataset", "folder"), "give `folder` (a path) with dataset 'folder'"),
         (("--identities", "5"), "--dataset orl does not read --identities; leave it out"),
         (("PLAN", "--dataset", "orl"), "a command with a plan does not read --dataset; leave it out"),
@@ -57,8 +59,12 @@ def test_a_model_whose_training_diverged_is_not_scored(fedface: Invoke, plan: st
     assert "bad has values that are not finite, in " in err
 
 
+def test_every_data_set_of_plans_can_be_chosen() -> None:
+    assert get_args(Dataset) == get_args(DataPlan.model_fields["dataset"].annotation)
+
+
 def test_every_protocol_can_be_chosen() -> None:
-    assert {choice.value for choice in ProtocolChoice} == {"pairs", *get_args(ProtocolName)}
+    assert get_args(ProtocolChoice) == ("pairs", *get_args(ProtocolName))
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_tables_and_plots_are_made_again_from_results_alone(fedface: Invoke, fin
 
 def test_a_folder_without_results_is_refused(fedface: Invoke, finished: Finished, tmp_path: Path) -> None:
     code, _, err = fedface("study", "report", str(tmp_path))
-    assert code == 1
+    assert code == 2
     assert "holds no study" in err
     shutil.copy(finished.folder / "study.toml", tmp_path)
     code, _, err = fedface("study", "plot", str(tmp_path))

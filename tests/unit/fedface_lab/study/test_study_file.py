@@ -12,11 +12,11 @@ from support.tiny_study import write_study
 
 WRONG: list[tuple[tuple[str, str], str]] = [
     (('name = "tiny"', 'name = "../tiny"'), "{path} is not a study:\n  name: String should match pattern"),
-    (('name = "tiny"', "nam = 3"), "{path} is not a study:\n  name: Field required\n  nam: there is no such field"),
+    (('name = "tiny"', "nam = 3"), "{path} is not a study:\n  name: is required\n  nam: there is no such field"),
     (("seeds = [3, 5]", "seeds = [3, 3]"), "repeat.seeds: each seed once; 3 is here more often"),
     (("seeds = [3, 5]", "seeds = []"), "repeat.seeds: Tuple should have at least 1 item after validation, not 0"),
     (("[2, 4]", "[2, 2]"), "grid: split.clients needs a list of values, each once"),
-    (("[2, 4]", "4"), "grid.split.clients: Input should be a valid tuple"),
+    (("[2, 4]", "4"), "grid.split.clients: 4 is not a list"),
     (
         ('upper_bound = "long"', 'upper_bound = "best"'),
         "upper_bound is 'best', but the arms are fedface, no",
@@ -43,7 +43,7 @@ WRONG: list[tuple[tuple[str, str], str]] = [
     ),
     (
         ('upper_bound = "long"', 'scored_part = "clients"'),
-        "scored_part: Input should be 'test' or 'validation'",
+        "scored_part: there is no 'clients'; there are: 'test', 'validation'",
     ),
     (
         ("[pretrain]\nepochs = 2\nbatch_size = 4\n", "[arms.x]\npretrain.epochs = 1\n"),

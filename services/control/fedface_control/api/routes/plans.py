@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 from pydantic import ValidationError
 
-from fedface_control.api.problems import MOST_ERRORS, field_problem
+from fedface_control.api.problems import MOST_ERRORS
 from fedface_control.api.routes.runs import INVALID, PLAN_EXAMPLES, QuotaDep
 from fedface_control.auth.roles import Role, requires
 from fedface_control.operate.plan_check import objections
+from fedface_core.contracts.field_problems import field_problem
 from fedface_core.contracts.http import FieldProblem, PlanCheck, PlanCost
 from fedface_core.domain.cost import plan_cost
 from fedface_core.domain.plan import Plan
@@ -28,7 +29,7 @@ def check_plan(plan: Annotated[dict[str, Any], Body(openapi_examples=PLAN_EXAMPL
     try:
         whole = Plan.model_validate(plan)
     except ValidationError as error:
-        wrong = [field_problem(found) for found in error.errors()[:MOST_ERRORS]]
+        wrong = [field_problem(Plan, found, plan) for found in error.errors()[:MOST_ERRORS]]
         return PlanCheck(valid=False, errors=wrong, plan=None, cost=None)
     against = [FieldProblem(field=found.field, message=found.message) for found in objections(whole, quota)]
     return PlanCheck(valid=not against, errors=against, plan=whole, cost=PlanCost(**asdict(plan_cost(whole))))

@@ -49,12 +49,21 @@ WRONG_PLANS: dict[str, tuple[Any, dict[str, str]]] = {
         {"rounds": 0, "seed": -1},
         {"rounds": "Input should be greater than 0", "seed": "Input should be greater than or equal to 0"},
     ),
-    "architecture": ({"model": {"architecture": "resnet"}}, {"model.architecture": "Input should be 'spherenet-4'"}),
+    "architecture": ({"model": {"architecture": "resnet"}}, {"model.architecture": "there is no 'resnet'; "}),
+    "strategy": ({"strategy": "fedaavg"}, {"strategy": "there is no 'fedaavg'; did you mean 'fedavg'?"}),
+    "parameter": (
+        {"strategy": {"name": "fedprox", "mu": 1}},
+        {"strategy.mu": "there is no such field; fedprox has proximal"},
+    ),
+    "parameter of another": (
+        {"strategy": "fedfv", "scal": 1},
+        {"scal": "there is no such field; did you mean strategy.scale?"},
+    ),
     "weights": ({"model": {"weights": "imagenet"}}, {"model.weights": "String should match pattern"}),
     "contradiction": ({"cohort": {"size": 50}}, {"": "cohort.size is 50, but split.clients is only 20"}),
     "contradiction within": ({"data": {"dataset": "folder"}}, {"data": "give `folder` (a path)"}),
     "too costly": ({"spreadout": {"steps": 1_000_000}}, {}),
-    "no object": ([], {"": "Input should be a valid dictionary"}),
+    "no object": ([], {"": "a list is not a table of fields"}),
 }
 
 
@@ -198,6 +207,7 @@ def test_a_strategy_for_one_process_is_refused(api: TestClient, services: InProc
     whole["split"]["public"] = 2
     refused = problem(api.post("/v1/runs", json=whole), 422, "Invalid input")
     assert refused.detail.startswith(f"strategy: '{strategy}' is not for services")
+    assert "as docs/examples/simulate.py does" in refused.detail
     original = create_run(services.ports, plan)
     problem(api.post(f"/v1/runs/{original.id}/clone", json={"strategy": strategy}), 422, "Invalid input")
     assert [run.id for run in services.ports.ledger.runs()] == [original.id]
