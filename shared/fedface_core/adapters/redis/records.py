@@ -214,7 +214,7 @@ class RedisRecords(RunLookup):
             args=[
                 *(run.version, record, run.phase.value, event, json.dumps(dict(data), allow_nan=False)),
                 *(run.id, run.created_at.timestamp()),
-                *(json.dumps([*chain(*counts.items())]) for counts in (invited, answered)),
+                *(json.dumps([*chain(*counts.items())], allow_nan=False) for counts in (invited, answered)),
             ],
         )
         return str(outcome)
