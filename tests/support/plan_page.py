@@ -11,8 +11,8 @@ import tomlkit
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from fedface_cli.field_names import parts_of
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.field_names import parts_of
 from fedface_core.domain.plan.part import default_depends
 from fedface_core.domain.plan.strategy import IN_PROCESS, ONLY_SUMS, SYNCHRONOUS, WITH_PUBLIC, WITHOUT_SPREADOUT
 

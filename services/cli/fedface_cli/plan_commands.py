@@ -77,7 +77,7 @@ def check(
     plan = with_changes(read_plan(plan_file), settings or [])
     name = display_name(plan_file)
     if not api_options().name_an_api:
-        only_simulated = " (for simulations only: docs/examples/simulate.py)" if plan.strategy.name in IN_PROCESS else ""
+        only_simulated = " (for simulations only: fedface simulate)" if plan.strategy.name in IN_PROCESS else ""
         answer(_checked(plan, None), f"{name} is a plan{only_simulated}: {_described(plan)}")
         return
     with open_api() as api:

@@ -31,7 +31,7 @@ def walk(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 COMMANDS = dict(walk(typer.main.get_command(app)))
-OF_THE_STACK = {"up", "demo", "pretrain", "evaluate", "model import", "model export"}
+OF_THE_STACK = {"up", "demo", "pretrain", "evaluate", "simulate", "model import", "model export"}
 ASKING_NOBODY = ("attack", "bench", "data", "study")
 ASKS_NOBODY = {"plan init", *OF_THE_STACK} | {path for path in COMMANDS if path.split()[0] in ASKING_NOBODY}
 MAY_ASK = {"model export"}

@@ -55,7 +55,7 @@ def test_a_plan_is_checked_here_without_an_api(fedface: Invoke, plan: Path) -> N
 def test_a_plan_that_no_services_carry_out_is_said_to_be_for_simulations(fedface: Invoke, plan: Path, strategy: str) -> None:
     code, out, _ = fedface("plan", "check", str(plan), "--set", f"strategy={strategy}")
     assert code == 0
-    assert out.startswith(f"{plan} is a plan (for simulations only: docs/examples/simulate.py): 3 rounds")
+    assert out.startswith(f"{plan} is a plan (for simulations only: fedface simulate): 3 rounds")
 
 
 def test_a_wrong_field_is_named_with_what_was_meant(fedface: Invoke, plan: Path) -> None:

@@ -45,5 +45,5 @@ def _unsuited(plan: Plan) -> Iterator[Objection]:
         yield Objection(
             "strategy",
             f"{plan.strategy.name!r} is not for services, which never pool photographs nor score a client's own "
-            "model; simulate it in one process, as docs/examples/simulate.py does, or choose another strategy",
+            "model; simulate it with `fedface simulate`, or choose another strategy",
         )

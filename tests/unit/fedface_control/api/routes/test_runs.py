@@ -207,7 +207,7 @@ def test_a_strategy_for_one_process_is_refused(api: TestClient, services: InProc
     whole["split"]["public"] = 2
     refused = problem(api.post("/v1/runs", json=whole), 422, "Invalid input")
     assert refused.detail.startswith(f"strategy: '{strategy}' is not for services")
-    assert "as docs/examples/simulate.py does" in refused.detail
+    assert "simulate it with `fedface simulate`" in refused.detail
     original = create_run(services.ports, plan)
     problem(api.post(f"/v1/runs/{original.id}/clone", json={"strategy": strategy}), 422, "Invalid input")
     assert [run.id for run in services.ports.ledger.runs()] == [original.id]
