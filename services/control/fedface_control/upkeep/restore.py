@@ -100,7 +100,8 @@ def _pause_if_older(ports: Ports, run_id: str) -> bool:
     current = None if run.round is None else ports.ledger.load_round(run_id, run.round)
     suspended = current.suspended(now) if current and current.phase in WAITS_FOR_CLIENTS else None
     because = (
-        f"the store has round {later} of this run, which the ledger does not know: Redis was put back from an older copy"
+        f"the store has round {later} of this run, which the ledger does not know: Redis has come back from an older copy; "
+        f"to go on from the store: fedface run restore {run_id}"
     )
     log.error("run_paused", run_id=run_id, correlation_id=run.correlation_id, round=run.round, reason=because)
     ports.ledger.save(run.paused_at_once(now), "run_paused", changed=suspended, detail={"because": because})
