@@ -56,8 +56,13 @@ def reads(megabytes: float) -> int:
     return max(1, ceil(megabytes * _MEGABYTE / BLOCK_BYTES))
 
 
+def client_task() -> Iterator[Call]:
+    """What a client process asks for in each task."""
+    yield Call("round_state")
+
+
 def opened_round(shape: RoundShape) -> Iterator[Call]:
-    """What a client process asks for in its first task of a round."""
+    """What a client process also asks for in its first task of a round."""
     yield Call("load_round", units=shape.clients)
     yield from model_version(shape)
     if not shape.has_rows:  # the guidance
@@ -84,6 +89,7 @@ def delivery(shape: RoundShape, clients: int) -> Iterator[Call]:
     """What clients ask for that deliver by themselves."""
     if not shape.has_rows:
         yield Call("put", clients, _ROW_MEGABYTES)
+    yield Call("accepted", clients, 1)  # was another delivery of the task faster?
     yield Call("put", clients, shape.update_megabytes)
     yield Call("accept", clients)
 

@@ -200,6 +200,7 @@ def _client_worker(world: _World, core: Station) -> Steps:
         current, task = yield world.client_queue.get()
         began_at = world.env.now
         yield from world.take(core)
+        yield from world.make(core, current.node, calls.client_task())
         if current not in known:
             known.add(current)
             yield from world.make(core, current.node, calls.opened_round(world.shape))

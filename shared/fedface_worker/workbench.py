@@ -45,11 +45,8 @@ class Workbench:
         self.models = ModelVersions(ports.artifacts)
         self.shard_rounds = ShardRounds(ports)
         self._run = lru_cache(maxsize=16)(lambda run_id, _correlation_id: ports.ledger.load(run_id))
-        self._opened_round = lru_cache(maxsize=16)(
-            lambda run_id, number, _correlation_id: ports.ledger.load_round(run_id, number)
-        )
-        # After the loss of the ledger, or in another life of a run, another round may have its number, but not its time.
-        self._cohort = lru_cache(maxsize=2)(
+        # After a loss of the ledger, or in another life of a run, another round may have its number, but not its time.
+        self._cohort = lru_cache(maxsize=4)(
             lambda run_id, number, _opened_at: ports.ledger.load_round(run_id, number).cohort
         )
         self._guidance = lru_cache(maxsize=1)(
@@ -72,22 +69,12 @@ class Workbench:
             log.warning("command_ignored", reason="its run was deleted, and created again, since it was sent")
         return outdated
 
-    def opened_round(self, run_id: str, number: int, correlation_id: str) -> Round:
-        """A round as it was when this process first read it. Its phase may be outdated; read the ledger for the phase.
-
-        In an asynchronous run the round is read each time, because after the loss of the ledger another round may have its
-        number. So it is in a run with masks, whose rosters are fixed after the round has begun.
-        """
-        plan = self.plan(run_id, correlation_id)
-        if plan.aggregation.is_asynchronous or plan.secure_aggregation is not None:
-            return self.ports.ledger.load_round(run_id, number)
-        return self._opened_round(run_id, number, correlation_id)
-
     def current_round(self, run_id: str, number: int) -> Round:
         """A round as it is now. `NotFoundError` if there is no such run, or the round was never opened.
 
-        Each process reads the cohort once, since it never changes: whoever takes many tasks of a round, each about a few
-        clients, does not read all clients for each of them.
+        It is read each time: Redis may have lost its last seconds, and then another round, from another model version, may
+        have the number. Each process reads the cohort of a round once, since it never changes: whoever takes many tasks of a
+        round, each about a few clients, does not read all clients for each of them.
         """
         state = self.ports.ledger.round_state(run_id, number)
         return Round.model_construct(**dict(state), cohort=self._cohort(run_id, number, state.opened_at))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import redis
 
+from fedface_core.access.permissions import Identity
 from fedface_core.adapters.memory import MemoryApiKeys
-from fedface_core.adapters.redis.api_keys import API_KEYS, RedisApiKeys
+from fedface_core.adapters.redis.api_keys import API_KEYS, USED_ON, RedisApiKeys
 from fedface_core.domain.api_key import ApiKey, new_api_key
 from fedface_core.domain.errors import KeyExistsError, NotFoundError, TooManyKeysError
 from fedface_core.domain.role import Role
 from fedface_core.ports import ApiKeys
+from support.guarded_servers import Broker
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -23,12 +26,16 @@ def key(name: str = "ci") -> ApiKey:
     return new_api_key(name, (Role.OPERATOR,), now=NOW, days=90, made_by="key:first")[0]
 
 
-@pytest.fixture(params=["memory", "valkey"])
-def keys(request: pytest.FixtureRequest) -> Iterator[ApiKeys]:
+@pytest.fixture(params=["memory", "valkey", "redis"])
+def keys(request: pytest.FixtureRequest) -> ApiKeys:
     if request.param == "memory":
-        yield MemoryApiKeys()
-        return
-    yield RedisApiKeys(request.getfixturevalue("ledger_url"))
+        return MemoryApiKeys()
+    if request.param == "valkey":
+        return RedisApiKeys(request.getfixturevalue("ledger_url"))
+    url: str = request.getfixturevalue("redis_url")
+    with redis.Redis.from_url(url) as server:
+        server.delete(API_KEYS, USED_ON)
+    return RedisApiKeys(url)
 
 
 def test_a_stored_key_is_found_as_it_is(keys: ApiKeys) -> None:
@@ -82,6 +89,18 @@ def test_the_last_day_of_use_is_kept_and_ends_with_the_key(keys: ApiKeys) -> Non
     assert keys.find(made.id) is None
     keys.add(made)
     assert keys.find(made.id) == (made, None)
+
+
+def test_a_deletion_is_on_the_disk_before_it_is_told(guarded_broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else a power cut would bring a deleted key back. The API's own user may wait for it."""
+    keys = RedisApiKeys(guarded_broker.url(Identity.CONTROL))
+    keys.add(key())
+    with closing(guarded_broker.operator()) as operator:
+        operator.config_resetstat()
+        keys.delete(key().id)
+        waited = operator.info("commandstats")["cmdstat_waitaof"]
+    assert (waited["calls"], waited["failed_calls"]) == (1, 0)
+    assert "not_on_disk" not in capsys.readouterr().out
 
 
 def test_keys_are_listed_by_name(keys: ApiKeys) -> None:

@@ -144,6 +144,35 @@ def test_a_stale_save_changes_nothing(ledger: RunLedger, run: Run) -> None:
     assert [event.name for event in ledger.events(run.id)] == ["run_created", "run_started"]
 
 
+def test_a_save_whose_answer_was_lost_is_repeated_and_changes_nothing(ledger: RunLedger, run: Run) -> None:
+    """redis-py sends a script again if no answer comes: the caller is not told that somebody else was faster."""
+    first = open_round(PLAN, run.id, 0, COHORT, SHA, T0)
+    opened = ledger.save(run.in_round(0), "round_opened", opened=first)
+    ledger.accept(run.id, 0, COHORT[0], AcceptedUpdate(sha256=SHA, size=1, images=1))
+    assert ledger.save(run.in_round(0), "round_opened", opened=first) == opened
+    second = open_round(PLAN, run.id, 1, COHORT, SHA, T0)
+    both = ledger.save(opened.in_round(1), "round_opened", opened=second, changed=first.closed(T0))
+    assert ledger.save(opened.in_round(1), "round_opened", opened=second, changed=first.closed(T0)) == both
+    assert ledger.load(run.id) == both
+    assert ledger.tally(run.id, 0).accepted == 1
+    assert {of.invited for of in ledger.participation(run.id).values()} == {1}
+    assert [event.name for event in ledger.events(run.id)] == ["run_created", "round_opened", "round_opened"]
+
+
+def test_an_equal_run_with_another_round_is_somebody_elses_change(ledger: RunLedger, run: Run) -> None:
+    first = open_round(PLAN, run.id, 0, COHORT, SHA, T0)
+    opened = ledger.save(run.in_round(0), "round_opened", opened=first)
+    a_second_later = open_round(PLAN, run.id, 0, COHORT, SHA, T0 + timedelta(seconds=1))
+    with pytest.raises(StaleVersionError):
+        ledger.save(run.in_round(0), "round_opened", opened=a_second_later)
+    ledger.save(opened, "round_closed", changed=first.closed(T0))
+    with pytest.raises(StaleVersionError):
+        ledger.save(opened, "round_closed", changed=first.closed(T0 + timedelta(seconds=1)))
+    with pytest.raises(StaleVersionError, match="version 2, not 0"):
+        ledger.save(run.in_round(0), "round_opened", opened=first)
+    assert ledger.load_round(run.id, 0) == first.closed(T0)
+
+
 def test_of_many_savers_with_one_version_exactly_one_wins(ledger: RunLedger, run: Run) -> None:
     def save(saver: int) -> Run | None:
         try:
@@ -334,6 +363,25 @@ def test_a_run_that_is_there_is_not_restored(ledger: RunLedger, run: Run) -> Non
     assert ledger.rounds(run.id) == []
 
 
+def test_an_older_state_of_a_run_is_replaced_if_that_is_asked_for(ledger: RunLedger, run: Run) -> None:
+    """Redis has come back from an older copy, and the store knows better."""
+    opened = open_round(PLAN, run.id, 7, COHORT, SHA, T0)
+    older = ledger.save(run.in_round(7), "round_opened", opened=opened)
+    newer = run.model_copy(update={"version": 9, "phase": RunPhase.RUNNING})
+    rounds = [ended_round(number, (0, 5), (3,)) for number in (0, 1)]
+    rounds = [replace(ended, record=ended.record.model_copy(update={"run_id": run.id})) for ended in rounds]
+    with pytest.raises(WrongPhaseError, match="nothing to restore"):
+        ledger.restore(newer, rounds, replaces=older.version + 1)
+    assert ledger.load(run.id) == older
+    ledger.restore(newer, rounds, replaces=older.version)
+    assert ledger.load(run.id) == newer
+    assert ledger.rounds(run.id) == [ended.record for ended in rounds]
+    assert [event.name for event in ledger.events(run.id)] == ["run_restored"]
+    assert {of.invited for of in ledger.participation(run.id).values()} == {1}
+    assert not ledger.was_deleted(run.id)
+    assert ledger.runs() == ledger.active_runs() == [newer]
+
+
 def test_participation_counts_training_rounds(ledger: RunLedger, run: Run) -> None:
     assert ledger.participation(run.id) == {}
     update = AcceptedUpdate(sha256=SHA, size=1, images=1)
@@ -362,6 +410,30 @@ def test_participation_is_restored(ledger: RunLedger) -> None:
     participation = ledger.participation(run.id)
     assert {client: of.invited for client, of in participation.items()} == dict.fromkeys(COHORT, 1)
     assert {client for client, of in participation.items() if of.accepted} == {COHORT[0], COHORT[5]}
+
+
+def test_two_restorations_at_once_count_participation_once(ledger: RunLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator's command gives up waiting and asks again, while the first restoration still stores rounds."""
+    run = created_run()
+    rounds = [ended_round(number, (0, 5), (3,)) for number in (1, 2)]
+    rounds = [replace(ended, record=ended.record.model_copy(update={"run_id": run.id})) for ended in rounds]
+    execute = Pipeline.execute
+    trips: list[None] = []
+
+    def with_another_one_in_between(pipeline: Pipeline, raise_on_error: bool = True) -> list[Any]:
+        answers = execute(pipeline, raise_on_error)
+        trips.append(None)
+        if len(trips) == 2:
+            ledger.restore(run, rounds)
+        return answers
+
+    monkeypatch.setattr(Pipeline, "execute", with_another_one_in_between)
+    ledger.restore(run, rounds)
+    assert ledger.load(run.id) == run
+    assert [event.name for event in ledger.events(run.id)] == ["run_restored"]
+    assert ledger.participation(run.id) == {
+        client: Participation(invited=2, accepted=2 * (client in (COHORT[0], COHORT[5]))) for client in COHORT
+    }
 
 
 def test_a_deleted_run_leaves_nothing(ledger: RunLedger, run: Run) -> None:

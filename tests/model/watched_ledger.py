@@ -80,6 +80,8 @@ class WatchedLedger(MemoryLedger):
         round_before = self.load_round(run.id, changed.number) if changed else None
         deadline_passed = round_before is not None and self._watch_clock.now() > round_before.deadline_at
         saved = super().save(run, event, opened=opened, changed=changed, detail=detail)
+        if saved == before:  # the change was stored already: an earlier try's answer was lost
+            return saved
         assert saved.version == before.version + 1, "a change was stored over another one"
         assert saved.phase is before.phase or saved.phase in RUN_EDGES[before.phase], f"{before.phase} → {saved.phase}"
         self._check_run(before, saved, event)
@@ -116,9 +118,11 @@ class WatchedLedger(MemoryLedger):
             self._check_settled(run_id, number, client)
         return receipt
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
+    def restore(
+        self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None, *, replaces: int | None = None
+    ) -> None:
         """Restore, and take the ended rounds' accepted sets for final."""
-        super().restore(run, rounds, detail)
+        super().restore(run, rounds, detail, replaces=replaces)
         self.frozen |= {(run.id, ended.record.number): dict(ended.accepted) for ended in rounds}
         self.used_keys[run.id] = set(run.requests)
         self.check(run.id)

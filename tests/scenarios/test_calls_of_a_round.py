@@ -59,6 +59,7 @@ def test_each_message_makes_the_calls_that_are_simulated(
         delivered = [calls.combined_delivery(shape, SHARD) for _ in range(shape.shards)]
     assert of_kind[TrainClients] == [
         expected(
+            calls.client_task(),
             calls.opened_round(shape),
             calls.before_training(shape, CLIENTS, combined=combined),
             *delivered,

@@ -13,6 +13,7 @@ from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import group_digest
 from fedface_learning.formats.codec import sha256_hex
 from support.in_process import Disorder, InProcess
+from support.lost_ledger import lose_run
 from support.places import simulated
 from support.stride import Stride
 from support.tiny_run import tiny_plan
@@ -245,7 +246,10 @@ def test_the_manifest_says_all_there_is_to_know_of_a_round(faces: Path) -> None:
 
 
 def test_workers_do_not_take_a_run_for_a_deleted_one_of_the_same_key(faces: Path) -> None:
-    """The second run has the id of the first and another plan, and no worker is restarted between them."""
+    """The second run has the id of the first and another plan, and no worker is restarted between them.
+
+    Redis has lost what it remembered of the deletion.
+    """
     first = tiny_plan(faces)
     second = tiny_plan(faces, local_training={"learning_rate": 0.01}, cohort={"size": 3})
     services = InProcess(first)
@@ -257,3 +261,4 @@ def test_workers_do_not_take_a_run_for_a_deleted_one_of_the_same_key(faces: Path
         delete_run(services.ports, run_id, run_id)
         services.sweep_after(1)
         assert services.ports.ledger.runs() == []
+        lose_run(services.ports.ledger, run_id)

@@ -45,6 +45,13 @@ class Command:
     reads: bool
     writes: bool
     free: bool
+    categories: frozenset[str]
+
+    def is_in(self, grant: RedisGrant) -> bool:
+        """Whether the grant names this command, or a category that has it and none that it leaves out."""
+        if self.name in grant.commands:
+            return True
+        return bool(self.categories & {*grant.commands}) and not self.categories & {*grant.without}
 
     def sent(self, key: str | None) -> list[str]:
         """The command with as many arguments as it needs, of which none makes sense but the key."""
@@ -58,7 +65,7 @@ class Command:
 
 
 def commands(entries: Sequence[Any]) -> Iterator[Command]:
-    for name, arity, flags, _first, _last, _step, _categories, _tips, specifications, parts in entries:
+    for name, arity, flags, _first, _last, _step, categories, _tips, specifications, parts in entries:
         yield from commands(parts)
         if parts and abs(arity) > 1:  # the name alone is no command
             continue
@@ -70,6 +77,7 @@ def commands(entries: Sequence[Any]) -> Iterator[Command]:
             "access" in used,
             bool(used & WRITES),
             FREE_FOR_ALL.encode() in flags,
+            frozenset(category.decode() for category in categories),
         )
 
 
@@ -117,7 +125,9 @@ def test_the_server_says_what_its_commands_do(served: list[Command]) -> None:
     by_name = {command.name: command for command in served}
     assert len(by_name) > 300
     granted = {name for permissions in TABLE.values() for grant in permissions.redis for name in grant.commands}
-    assert granted <= by_name.keys()
+    assert granted <= by_name.keys() | {category for command in served for category in command.categories}
+    waiting = next(grant for grant in TABLE[Identity.CONTROL].redis if grant.without)
+    assert {command.name for command in served if command.is_in(waiting)} <= {"wait", "waitaof"}
     assert (by_name["get"].reads, by_name["get"].writes) == (True, False)
     assert (by_name["lpush"].reads, by_name["lpush"].writes) == (False, True)
     assert (by_name["eval"].reads, by_name["eval"].writes) == (True, True)
@@ -125,8 +135,8 @@ def test_the_server_says_what_its_commands_do(served: list[Command]) -> None:
 
 @pytest.mark.parametrize("identity", with_redis_user())
 def test_no_command_is_served_that_is_not_in_the_table(broker: Broker, served: list[Command], identity: Identity) -> None:
-    granted = {name for grant in TABLE[identity].redis for name in grant.commands}
-    forbidden = [command for command in served if command.name not in granted and not command.free]
+    grants = TABLE[identity].redis
+    forbidden = [command for command in served if not any(map(command.is_in, grants)) and not command.free]
     own_key = next(key for grant in TABLE[identity].redis for key in grant.writes)
     sent = [command.sent(own_key if command.has_key else None) for command in forbidden]
     answers = refused(broker, identity, sent)
@@ -139,13 +149,10 @@ def test_a_command_is_served_on_the_keys_of_its_grant_alone(
     broker: Broker, served: list[Command], identity: Identity
 ) -> None:
     grants = TABLE[identity].redis
-    allowed = [command for command in served if any(command.name in grant.commands for grant in grants) and command.has_key]
+    allowed = [command for command in served if any(map(command.is_in, grants)) and command.has_key]
     tried = [(command, key) for command in allowed for key in KEYS]
     answers = refused(broker, identity, [command.sent(key) for command, key in tried])
-    expected = [
-        not any(command.name in grant.commands and matches(grant, command, key) for grant in grants)
-        for command, key in tried
-    ]
+    expected = [not any(command.is_in(grant) and matches(grant, command, key) for grant in grants) for command, key in tried]
     wrong = [
         f"{command.name} {key!r} is {'refused' if answer else 'served'}"
         for (command, key), answer, right in zip(tried, answers, expected, strict=True)
@@ -158,8 +165,8 @@ def test_a_command_is_served_on_the_keys_of_its_grant_alone(
 
 @pytest.mark.parametrize("identity", with_redis_user())
 def test_what_needs_no_key_is_served_if_the_table_says_so(broker: Broker, served: list[Command], identity: Identity) -> None:
-    granted = {name for grant in TABLE[identity].redis for name in grant.commands}
-    keyless = [command for command in served if command.name in granted and not command.has_key]
+    grants = TABLE[identity].redis
+    keyless = [command for command in served if any(map(command.is_in, grants)) and not command.has_key]
     assert {"ping", "info", "time", "multi", "exec"} <= {command.name for command in keyless}
     assert not any(refused(broker, identity, [command.sent(None) for command in keyless]))
 

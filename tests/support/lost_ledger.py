@@ -1,7 +1,8 @@
-"""A ledger that loses a run, for tests of restoring it."""
+"""A ledger that loses a run, or what was recorded last, for tests of what becomes of the run then."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, cast
 
 from fedface_core.ports import RunLedger
@@ -19,3 +20,16 @@ def lose(services: InProcess, run_id: str, *, workers_too: bool = True) -> None:
     services.publisher.published.clear()
     if workers_too:
         services.restart_services()
+
+
+class OlderCopy:
+    """A copy of a ledger in memory, to be put back later: as Redis may come back without its last seconds."""
+
+    def __init__(self, services: InProcess) -> None:
+        self._ledger = services.ports.ledger
+        self._copied = deepcopy({name: value for name, value in vars(self._ledger).items() if isinstance(value, dict)})
+
+    def put_back(self, services: InProcess) -> None:
+        """Make the ledger as it was when it was copied. The messages in the broker are lost."""
+        vars(self._ledger).update(deepcopy(self._copied))
+        services.publisher.published.clear()

@@ -53,6 +53,7 @@ _ATTEMPTS = 5
 _AUTHORITIES = "SSL_CERT_FILE, or in --ca-file or FEDFACE_API_CA_FILE"
 RETRY_WAIT = wait_random_exponential(multiplier=0.2, max=3)
 _CHUNK_BYTES = 1 << 20
+_RESTORING = httpx.Timeout(30.0, read=600.0)  # a run of many rounds takes long, and is best not asked for twice at once
 _SILENCE_SECONDS = 5.0  # a broken connection looks like a run in which nothing happens
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -142,12 +143,15 @@ class ControlApi:
         return None if answer.status_code == httpx.codes.NO_CONTENT else self._body(RunDetail, answer)
 
     def restore(self, run_id: str) -> RunDetail:
-        """Restore a run that the ledger has lost. `WrongPhaseError` if it is there, even if an earlier try restored it."""
-        return self._change(RunDetail, "POST", f"/runs/{run_id}/restore")
+        """Restore a run that the ledger has lost, or has an older state of.
+
+        `WrongPhaseError` if it is there as in the store, even if an earlier try restored it.
+        """
+        return self._change(RunDetail, "POST", f"/runs/{run_id}/restore", timeout=_RESTORING)
 
     def restore_all(self) -> RestoredRuns:
         """Restore every run that the artifact store has and the ledger has lost."""
-        return self._change(RestoredRuns, "POST", "/restore")
+        return self._change(RestoredRuns, "POST", "/restore", timeout=_RESTORING)
 
     def garbage(self, older_than_hours: float, *, remove: bool) -> Iterator[Garbage]:
         """The artifacts that nothing names and that were put longer ago, page by page; removed if ``remove`` is set."""

@@ -14,8 +14,8 @@ from fedface_core.domain.round_kind import RoundKind
 class Invitation:
     """What one client is asked for in one round: an update of the model version that the round starts from.
 
-    ``opened_round`` is the round as it was when it opened; only the ledger knows its present phase. The client trains by the
-    run's ``plan``. Messages and logs about the client's work carry ``correlation_id``, which the task came with.
+    ``opened_round`` is the round as it was when the task began; only the ledger knows its present phase. The client trains
+    by the run's ``plan``. Messages and logs about the client's work carry ``correlation_id``, which the task came with.
     """
 
     plan: Plan

@@ -29,7 +29,7 @@ def plan_and_round(
         plan = workbench.plan(command.run_id, correlation_id)
         number = round_of(command)
         assert number is not None, "clients work in rounds"
-        return plan, workbench.opened_round(command.run_id, number, correlation_id)
+        return plan, workbench.current_round(command.run_id, number)
 
 
 def _leave_to_the_deadline(reason: str) -> None:

@@ -29,7 +29,8 @@ def save_run(ports: Ports, run: Run, event: str, *, changed: Round | None = None
     """Put the record of a changed run, then save the run and the round that it changed. Returns the run as stored.
 
     This is for changes that no manifest tells of, such as a pause. `StaleVersionError` if another process was faster,
-    `NotFoundError` if the run was deleted: then the record is made equal to the ledger again.
+    `NotFoundError` if the run was deleted: then the record is made equal to the ledger again. It stays if the ledger has
+    lost the run.
     """
     _put_run_record(ports, run.next_version())
     try:
@@ -63,15 +64,14 @@ def save_ended_round(ports: Ports, run: Run, event: str, ended: Round, detail: D
     """Put the manifest of an ended round, then save the round and its run. Returns the run as stored.
 
     `StaleVersionError` if another process was faster. If that process has ended the round, its manifest is put again, since
-    ours has replaced it.
+    ours has replaced it. `NotFoundError` if the run was deleted: then the manifest is removed. It stays if the ledger has
+    lost the run.
     """
     _put_manifest(ports, run.next_version(), ended)
     try:
         saved = ports.ledger.save(run, event, changed=ended, detail=detail)
-    except StaleVersionError:
-        stored = ports.ledger.load_round(run.id, ended.number)
-        if stored.phase in ENDED_ROUND:
-            _put_manifest(ports, ports.ledger.load(run.id).replace(round=ended.number), stored)
+    except (StaleVersionError, NotFoundError):
+        _correct_manifest(ports, run, ended.number)
         raise
     ended_at = ended.finished_at or ports.clock.now()
     trace_round(run.id, run.correlation_id, ended.number, ended.opened_at, ended_at, ended.phase)
@@ -107,11 +107,46 @@ def _put_run_record(ports: Ports, run: Run) -> None:
 
 
 def _correct_run_record(ports: Ports, run_id: str) -> None:
-    """Put the record of the run that the ledger has, or remove the record if the run was deleted."""
+    """Put the record of the run that the ledger has, or remove the record if the run was deleted.
+
+    The run may change or be deleted between a look at the ledger and the put. So the ledger is looked at again after it.
+    """
+    put: Run | None = None
     try:
-        _put_run_record(ports, ports.ledger.load(run_id))
+        while (stored := ports.ledger.load(run_id)) != put:
+            _put_run_record(ports, stored)
+            put = stored
     except NotFoundError:
-        ports.artifacts.delete(object_keys.run(run_id))
+        if not _is_lost(ports, run_id):
+            ports.artifacts.delete(object_keys.run(run_id))
+
+
+def _correct_manifest(ports: Ports, run: Run, number: int) -> None:
+    """Put the manifest of the ended round that the ledger has, or remove the manifest if this life of the run was deleted.
+
+    As for the record, the ledger is looked at again after each change.
+    """
+    key = object_keys.manifest(run.id, number)
+    seen: tuple[str, Round] | None = None
+    try:
+        while True:
+            stored = ports.ledger.load(run.id)
+            current = ports.ledger.load_round(run.id, number)
+            if (stored.correlation_id, current) == seen:
+                return
+            seen = (stored.correlation_id, current)
+            if current.phase in ENDED_ROUND:
+                _put_manifest(ports, stored.replace(round=number), current)
+            elif stored.correlation_id != run.correlation_id:
+                ports.artifacts.delete(key)
+    except NotFoundError:
+        if not _is_lost(ports, run.id):
+            ports.artifacts.delete(key)
+
+
+def _is_lost(ports: Ports, run_id: str) -> bool:
+    """Whether the ledger has forgotten the run: it neither has it nor remembers its deletion."""
+    return not ports.ledger.known_runs([run_id]) and not ports.ledger.was_deleted(run_id)
 
 
 def _put_manifest(ports: Ports, run: Run, ended: Round) -> None:

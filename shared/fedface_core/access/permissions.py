@@ -27,6 +27,8 @@ class Identity(StrEnum):
 class RedisGrant:
     """Commands of Redis that may be used on these keys, and on no others.
 
+    ``commands`` may name a category, such as ``@blocking``: so a command can be granted that some servers do not know, whose
+    name they would refuse in the users file. ``without`` names categories whose commands are not granted.
     ``reads`` and ``writes`` are patterns of Redis. A key in both may be read and written; so may the keys of a script, which
     Redis cannot tell apart.
     """
@@ -35,6 +37,7 @@ class RedisGrant:
     commands: tuple[str, ...]
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def _user(identity: Identity, secret: str) -> str:
 
 def _selector(grant: RedisGrant) -> str:
     commands = [f"+{command}" for command in sorted(set(grant.commands))]
+    commands += [f"-{category}" for category in sorted(set(grant.without))]
     both = sorted(set(grant.reads) & set(grant.writes))
     only_read = sorted(set(grant.reads) - set(both))
     only_written = sorted(set(grant.writes) - set(both))

@@ -97,6 +97,11 @@ _API_KEYS: Final = RedisGrant(
     reads=(API_KEYS, USED_ON),
     writes=(API_KEYS, USED_ON),
 )
+_WAITING_FOR_THE_DISK: Final = RedisGrant(
+    "wait until the disk has what was written",
+    ("@blocking",),  # of these WAIT and WAITAOF stay; Redis 7.0 does not know the second one
+    without=("@list", "@sortedset", "@stream"),
+)
 _REQUEST_COUNTS: Final = RedisGrant(
     "count requests", ("expire", "get", "incrby", "ttl", *_SCRIPT), reads=(REQUEST_COUNTS,), writes=(REQUEST_COUNTS,)
 )
@@ -105,7 +110,7 @@ _KEPT_BY_CONTROL: Final = ("run", "manifest", "claim", "earlier_runs")
 
 TABLE: Final = {
     Identity.CONTROL: Permissions(
-        redis=(_CONNECT, _EVERY_RECORD, _API_KEYS, _REQUEST_COUNTS, _publishes_to(*QUEUES)),
+        redis=(_CONNECT, _EVERY_RECORD, _API_KEYS, _WAITING_FOR_THE_DISK, _REQUEST_COUNTS, _publishes_to(*QUEUES)),
         store=StoreGrant(
             reads=(*_KEPT_BY_CONTROL, "aggregation", "report", "model", "upload", "clock"),
             puts=(*_KEPT_BY_CONTROL, "accepted_set", "model", "upload"),

@@ -121,8 +121,9 @@ class RunRecords(Protocol):
         forgotten: those of the ``changed`` round if its phase is another one, and those of the run itself if its phase is
         another one or the run has ended.
 
-        Nothing is stored if an error is raised: `StaleVersionError` if the stored version is another one, since somebody
-        else has changed the run; `NotFoundError` if there is no such run, or ``changed`` was never opened.
+        A change that is the newest one stored is returned again: the answer to an earlier try was lost. Nothing is stored if
+        an error is raised: `StaleVersionError` if the stored version is another one, since somebody else has changed the
+        run; `NotFoundError` if there is no such run, or ``changed`` was never opened.
         """
 
     def record_event(
@@ -138,11 +139,13 @@ class RunRecords(Protocol):
         run: Run,
         rounds: Sequence[EndedRound],
         detail: Mapping[str, str | int | float | None] | None = None,
+        *,
+        replaces: int | None = None,
     ) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``.
 
-        A call that was interrupted has stored no run, and can be repeated. `WrongPhaseError` if the ledger has the run,
-        or has deleted it.
+        An interrupted call has stored no run. Calls may be repeated, also at once. ``replaces`` is the version of an older
+        state of the run, which is removed first. `WrongPhaseError` if the ledger has the run otherwise, or has deleted it.
         """
 
     def delete(self, run_id: str) -> None:

@@ -205,7 +205,12 @@ def overtaken(services: InProcess, monkeypatch: pytest.MonkeyPatch, method: str,
 def test_two_starts_at_once_with_one_key_are_one(services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = run_in(services, RunPhase.CREATED)
     other = []
-    overtaken(services, monkeypatch, "ledger.save", lambda: other.append(start_run(services.ports, run_id, "one")))
+
+    def start_a_moment_later() -> None:
+        services.clock.advance(0.001)
+        other.append(start_run(services.ports, run_id, "one"))
+
+    overtaken(services, monkeypatch, "ledger.save", start_a_moment_later)
     assert start_run(services.ports, run_id, "one") == other[0]
     assert len(services.publisher.published) == 2, "one request for each part of the preparation"
 

@@ -107,6 +107,21 @@ def test_each_call_has_a_key_of_its_own(sent: list[httpx.Request]) -> None:
     assert sent[0].headers["Idempotency-Key"] != sent[1].headers["Idempotency-Key"]
 
 
+@pytest.mark.parametrize("restore", [lambda client: client.restore(RUN), lambda client: client.restore_all()])
+def test_a_restoration_may_take_minutes_and_is_not_asked_for_again_meanwhile(restore: Change) -> None:
+    sent: list[httpx.Request] = []
+
+    def answer_to_the_patient(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        if request.extensions["timeout"]["read"] < 300:
+            raise httpx.ReadTimeout("slow")
+        of_one = RUN in str(request.url)
+        return httpx.Response(200, json=detail() if of_one else {"runs": [], "refused": {}})
+
+    restore(client_of(answer_to_the_patient))
+    assert len(sent) == 1
+
+
 def test_a_change_is_not_sent_again_where_nobody_was_there(sent: list[httpx.Request]) -> None:
     with pytest.raises(UnavailableError, match="no control API"):
         failing(sent, httpx.ConnectError("refused")).start(RUN)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from fedface_control import records
@@ -12,10 +15,30 @@ from fedface_core.domain.errors import NotFoundError, StaleVersionError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import Run, RunPhase
 from support.control_rounds import NOW, PLAN, RUN, Control, an_aggregation
+from support.lost_ledger import lose_run
 
 
 def record(control: Control) -> Run:
     return Run.model_validate_json(control.artifacts.get(object_keys.run(RUN)))
+
+
+def at_puts(control: Control, monkeypatch: pytest.MonkeyPatch, key: str, *changes: Callable[[], object]) -> None:
+    """Have other processes make these changes just before each of the first puts of this key reaches the store."""
+    put = control.artifacts.put
+    to_come = [*changes]
+
+    def put_too_late(put_key: str, *data: Any) -> None:
+        if put_key == key and to_come:
+            to_come.pop(0)()
+        put(put_key, *data)
+
+    monkeypatch.setattr(control.artifacts, "put", put_too_late)
+
+
+def deleted(control: Control) -> None:
+    """What a deletion does, in its order."""
+    control.artifacts.delete_all(control.artifacts.keys(object_keys.run_folder(RUN)))
+    control.ledger.delete(RUN)
 
 
 def manifest(control: Control) -> Manifest:
@@ -44,6 +67,72 @@ def test_a_run_that_was_deleted_meanwhile_has_no_record() -> None:
     with pytest.raises(NotFoundError):
         save_run(control.ports, late.pausing(), "run_pausing")
     assert control.artifacts.keys("") == []
+
+
+@pytest.mark.parametrize("with_round", [False, True])
+def test_nothing_is_left_of_a_run_that_is_deleted_while_its_change_is_put(
+    monkeypatch: pytest.MonkeyPatch, with_round: bool
+) -> None:
+    control = Control.empty()
+    late = control.open()
+    ended = control.ledger.load_round(RUN, 0).abandoned(NOW, "too few updates")
+    last_put = object_keys.manifest(RUN, 0) if with_round else object_keys.run(RUN)
+    at_puts(control, monkeypatch, last_put, lambda: deleted(control))
+    with pytest.raises(NotFoundError):
+        save_run(control.ports, late.cancelled(NOW), "run_cancelled", changed=ended if with_round else None)
+    assert control.artifacts.keys("") == []
+
+
+def test_what_a_lost_run_is_restored_from_stays() -> None:
+    """The ledger is away, and comes back empty while a change waits for it. Nobody has deleted the run."""
+    control = Control.empty()
+    late = control.open()
+    lose_run(control.ledger, RUN)
+    with pytest.raises(NotFoundError):
+        save_run(control.ports, late.cancelled(NOW), "run_cancelled")
+    assert record(control).phase is RunPhase.CANCELLED
+
+
+def test_a_correction_is_corrected_if_the_run_changes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = Control.empty()
+    late = control.create(RunPhase.RUNNING)
+    control.ledger.save(late.pausing(), "run_pausing")
+
+    def cancel() -> None:
+        save_run(control.ports, control.ledger.load(RUN).cancelled(NOW), "run_cancelled")
+
+    at_puts(control, monkeypatch, object_keys.run(RUN), lambda: None, cancel)
+    with pytest.raises(StaleVersionError):
+        save_run(control.ports, late.paused_at_once(NOW), "run_paused")
+    assert record(control) == control.ledger.load(RUN)
+    assert record(control).phase is RunPhase.CANCELLED
+
+
+def test_a_correction_is_taken_back_if_the_run_is_deleted_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = Control.empty()
+    late = control.create(RunPhase.RUNNING)
+    control.ledger.save(late.cancelled(NOW), "run_cancelled")
+    at_puts(control, monkeypatch, object_keys.run(RUN), lambda: None, lambda: deleted(control))
+    with pytest.raises(StaleVersionError):
+        save_run(control.ports, late.pausing(), "run_pausing")
+    assert control.artifacts.keys("") == []
+
+
+def test_a_new_life_of_a_run_gets_no_manifest_of_the_life_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = Control.empty()
+    late = control.open()
+    ended = control.ledger.load_round(RUN, 0).abandoned(NOW, "too few updates")
+
+    def created_again() -> None:
+        deleted(control)
+        lose_run(control.ledger, RUN)  # what it remembers of the deletion too
+        save_new_run(control.ports, Run(id=RUN, plan=PLAN, correlation_id="another life", created_at=NOW))
+
+    at_puts(control, monkeypatch, object_keys.manifest(RUN, 0), created_again)
+    with pytest.raises(StaleVersionError):
+        save_ended_round(control.ports, late, "round_abandoned", ended)
+    assert control.artifacts.keys("") == [object_keys.run(RUN)]
+    assert record(control) == control.ledger.load(RUN)
 
 
 def test_a_new_run_whose_id_is_taken_is_the_stored_one() -> None:

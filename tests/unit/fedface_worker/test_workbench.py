@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import torch
@@ -11,7 +10,6 @@ import torch
 from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import ArtifactMissingError
 from fedface_core.domain.plan import ModelPlan
-from fedface_core.domain.round import Round
 from fedface_core.ports import Ports
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_worker.workbench import Workbench
@@ -35,34 +33,6 @@ def test_guidance_is_fetched_once_and_none_is_no_tensors(ports: Ports) -> None:
     guidance = workbench.guidance("run", sha256_hex(data))
     ports.artifacts.delete(key)
     assert workbench.guidance("run", sha256_hex(data)) is guidance
-
-
-@pytest.mark.parametrize(
-    ("changes", "reads"),
-    [({}, 1), ({"aggregation": {"mode": "asynchronous"}, "cohort": {"size": 4, "quorum": 3}}, 2)],
-    ids=["synchronous", "asynchronous"],
-)
-def test_a_round_is_read_once_except_in_an_asynchronous_run(
-    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], reads: int
-) -> None:
-    """After the loss of the ledger, a round of an asynchronous run may be another one of its number."""
-    services = InProcess(small_plan(**changes))
-    run_id = services.start()
-    services.until(run_id, lambda run: run.round == 0)
-    load_round = services.ports.ledger.load_round
-    read: list[int] = []
-
-    def recorded(run_id: str, number: int) -> Round:
-        read.append(number)
-        return load_round(run_id, number)
-
-    monkeypatch.setattr(services.ports.ledger, "load_round", recorded)
-    workbench = Workbench(services.ports)
-    for _ in range(2):
-        assert workbench.opened_round(run_id, 0, run_id).number == 0
-    assert len(read) == reads
-    workbench.opened_round(run_id, 0, "the correlation id of another run")
-    assert len(read) == reads + 1
 
 
 def test_a_cohort_is_read_once_and_what_changes_of_the_round_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

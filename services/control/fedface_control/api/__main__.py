@@ -14,7 +14,7 @@ from fedface_control.api.request_traces import trace_requests
 from fedface_control.auth.by_settings import sign_in_by
 from fedface_control.operate.quota import Quota
 from fedface_control.upkeep.claims import claim_for_earlier_runs
-from fedface_control.upkeep.restore import restore_all
+from fedface_control.upkeep.restore import pause_older_runs, restore_all
 from fedface_core.bootstrap import connect, connect_api_keys, connect_dead_letters, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.http_server.capacity import capacity_within
@@ -61,6 +61,8 @@ def main() -> None:
     claim_for_earlier_runs(patient_ports)
     if settings.restore_on_start:
         restore_all(patient_ports)
+    with suppress(UnavailableError):
+        pause_older_runs(ports)
     skew = ClockSkew(ports.clock)
     skew.compare()  # so that a wrong clock is logged at the start, though nobody scrapes
     REGISTRY.register(PromptCollector(skew))

@@ -127,16 +127,23 @@ def _remove_old_server_states(ports: Ports, run: Run, keep_from: int) -> None:
 
 
 def _remove_old_rows(ports: Ports, run: Run, keep_from: int) -> None:
-    """Remove rows of class embeddings from which neither a round from ``keep_from`` on nor the next one starts."""
+    """Remove rows of class embeddings that only rounds before ``keep_from`` have read or made, and that the next round will
+    not read.
+
+    Rows that no record names stay: a reduction may just have put them, and tells of them in a moment. If it never does, they
+    are garbage.
+    """
     assert run.round is not None, "called after a round"
-    needed: set[str | None] = set()
-    for state in _rounds_in_ledger(ports, run.id, range(keep_from, run.round + 1)):
-        needed |= {state.class_embeddings_sha256, state.aggregation.class_embeddings_sha256 if state.aggregation else None}
+    old = _class_embeddings(_rounds_in_ledger(ports, run.id, range(run.updates_kept_from, keep_from)))
+    if not old:
+        return  # some strategies have no class embeddings
+    needed = _class_embeddings(_rounds_in_ledger(ports, run.id, range(keep_from, run.round + 1)))
     if run.base_round is not None:
         base = ports.ledger.round_summary(run.id, run.base_round).round.aggregation
-        needed.add(base.class_embeddings_sha256 if base else None)
+        needed.add(base.class_embeddings_sha256 or "" if base else "")
+    unneeded = old - needed
     rows = ports.artifacts.keys(object_keys.rows(run.id))
-    ports.artifacts.delete_all([key for key in rows if object_keys.parse_row_key(key) not in needed])
+    ports.artifacts.delete_all([key for key in rows if object_keys.parse_row_key(key) in unneeded])
 
 
 def _remove_old_residuals(ports: Ports, run: Run, keep_from: int) -> None:
@@ -161,6 +168,14 @@ def _server_states(rounds: Iterable[RoundState]) -> set[str]:
     found: set[str | None] = set()
     for state in rounds:
         found |= {state.server_state_sha256, state.aggregation.server_state_sha256 if state.aggregation else None}
+    return {sha256 for sha256 in found if sha256 is not None}
+
+
+def _class_embeddings(rounds: Iterable[RoundState]) -> set[str]:
+    """SHA-256 of the class embeddings that these rounds started from or ended with."""
+    found: set[str | None] = set()
+    for state in rounds:
+        found |= {state.class_embeddings_sha256, state.aggregation.class_embeddings_sha256 if state.aggregation else None}
     return {sha256 for sha256 in found if sha256 is not None}
 
 

@@ -66,9 +66,11 @@ class MemoryLedger(MemorySettlement):
         """Store a changed run, the round that it opened or changed (or both), and an event, in one atomic step."""
         with self._lock:
             stored = self.load(run.id)
-            if stored.version != run.version:
-                raise StaleVersionError(f"{run.id} is at version {stored.version}, not {run.version}; load it again")
             saved = run.next_version()
+            if stored.version != run.version:
+                if stored == saved and self._has(run.id, opened) and self._has(run.id, changed):
+                    return saved  # an earlier try has stored this change, and the caller never knew
+                raise StaleVersionError(f"{run.id} is at version {stored.version}, not {run.version}; load it again")
             if changed is not None:  # before anything is stored: it raises an error if this round was never opened
                 self._state(run.id, changed.number).change_to(changed)
             if stored.phase is not saved.phase or saved.phase in ENDED:
@@ -79,6 +81,11 @@ class MemoryLedger(MemorySettlement):
             self._record(run.id, event, event_data(saved, opened, changed, detail))
             return saved
 
+    def _has(self, run_id: str, record: Round | None) -> bool:
+        """Whether the round is stored with just this record, if there is one."""
+        rounds = self._rounds[run_id]
+        return record is None or (record.number in rounds and rounds[record.number].record == record)
+
     def record_event(self, run_id: str, event: str, data: EventData, most: int | None = None) -> bool:
         """Append an event to the run's audit trail, unless it has ``most`` events; the run does not change."""
         with self._lock:
@@ -88,9 +95,13 @@ class MemoryLedger(MemorySettlement):
             self._record(run_id, event, dict(data))
             return True
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
+    def restore(
+        self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None, *, replaces: int | None = None
+    ) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""
         with self._lock:
+            if run.id in self._runs and self._runs[run.id].version == replaces:
+                self.lose(run.id)
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
             if run.id in self._deleted:

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Final
 
 import structlog
+from redis.exceptions import RedisError
 
 from fedface_core.adapters.redis.connection import TIMEOUT_SECONDS, RedisServer
 from fedface_core.contracts.schema_version import UNREADABLE, read_versioned
@@ -18,6 +19,8 @@ API_KEYS: Final = "fedface-api:keys"
 """A hash: id → record (JSON of the `ApiKey`)."""
 USED_ON: Final = "fedface-api:keys:used"
 """A hash: id → the day on which the key was last used, as 2026-11-27."""
+
+_DISK_SECONDS: Final = 3.0  # below the timeout of a connection
 
 log = structlog.get_logger(__name__)
 
@@ -74,13 +77,23 @@ class RedisApiKeys:
             pipeline.execute()
 
     def delete(self, key_id: str) -> None:
-        """Remove the key. `NotFoundError` if there is no such key."""
-        with self._server.pipeline(transaction=True) as pipeline:
+        """Remove the key, and wait for the disk. `NotFoundError` if there is no such key.
+
+        Redis writes to its disk each second: a deletion that a power cut undoes would have a key believed again. A server
+        that cannot be asked to wait, such as Redis 7.0, has the deletion on its disk within two seconds.
+        """
+        with self._server.pipeline() as pipeline:  # no transaction: Redis does not wait in one
             pipeline.hdel(API_KEYS, key_id)
             pipeline.hdel(USED_ON, key_id)
-            removed, _ = pipeline.execute()
-        if not removed:
+            pipeline.waitaof(1, 0, int(1000 * _DISK_SECONDS))
+            *deleted, on_disk = pipeline.execute(raise_on_error=False)
+            for answer in deleted:
+                if isinstance(answer, RedisError):
+                    raise answer
+        if not deleted[0]:
             raise NotFoundError(f"there is no key {key_id}")
+        if isinstance(on_disk, RedisError) or on_disk[0] == 0:
+            log.warning("api_key_deletion_not_on_disk_yet", key_id=key_id, reason=str(on_disk))
 
 
 def _read(key_id: str, record: str) -> ApiKey:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Final
 
 from redis.client import Pipeline
@@ -153,28 +154,35 @@ class RedisRecords(RunLookup):
         self._require_run(outcome != "no_run", run_id)
         return bool(outcome == "recorded")
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
+    def restore(
+        self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None, *, replaces: int | None = None
+    ) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""
-        keys = run_keys(run.id)
         with self._server.pipeline() as pipeline:
-            pipeline.exists(keys.run)
-            (exists,) = pipeline.execute()
-        if not exists:
-            with self._server.pipeline() as pipeline:
-                pipeline.delete(keys.invited, keys.answered)  # an interrupted restoration may have left them
-                pipeline.execute()
+            pipeline.hget(run_keys(run.id).run, "version")
+            (version,) = pipeline.execute()
+        if version is not None and replaces is not None and int(version) == replaces:
+            self._remove(run.id, remembered=False)
+            version = None
+        if version is None:
             for ended in rounds:
                 with self._server.pipeline() as pipeline:
                     _put_ended_round(pipeline, run.id, ended)
                     pipeline.execute()
-        outcome = "exists" if exists else self._store_new(run, "run_restored", event_data(run, detail=detail))
-        if outcome == "exists":
-            raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
-        if outcome == "deleted":
-            raise WrongPhaseError(f"{run.id} was deleted: it is not restored")
+            data = event_data(run, detail=detail)
+            outcome = self._store_new(run, "run_restored", data, *_participation(rounds))
+            if outcome == "deleted":
+                raise WrongPhaseError(f"{run.id} was deleted: it is not restored")
+            if outcome == "stored" or self.load(run.id) == run:
+                return  # a try whose answer was lost, or a restoration at the same time, may have stored just this
+        raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
 
     def delete(self, run_id: str) -> None:
         """Remove all records of a run."""
+        self._remove(run_id, remembered=True)
+
+    def _remove(self, run_id: str, *, remembered: bool) -> None:
+        """Remove all records of a run; ``remembered`` says whether its id counts as that of a deleted run."""
         keys = run_keys(run_id)
         with self._server.pipeline() as pipeline:
             pipeline.smembers(keys.rounds)
@@ -183,22 +191,30 @@ class RedisRecords(RunLookup):
             with self._server.pipeline() as pipeline:
                 pipeline.delete(*round_keys(run_id, number))
                 pipeline.execute()
+        kept = DELETED_KEPT // timedelta(microseconds=1) if remembered else ""
         self._server.run_script(
             "delete.lua",
             keys=[RUNS, ACTIVE, DELETED, LEFTOVERS, *keys],
-            args=[run_id, self._given_time(), DELETED_KEPT // timedelta(microseconds=1), MOST_DELETED],
+            args=[run_id, self._given_time(), kept, MOST_DELETED],
         )
 
-    def _store_new(self, run: Run, event: str, data: EventData) -> str:
-        """Store a run and its first event with ``data``: then "stored"; nothing is stored if the answer is another one."""
+    def _store_new(
+        self, run: Run, event: str, data: EventData, invited: Mapping[str, int] = {}, answered: Mapping[str, int] = {}
+    ) -> str:
+        """Store a run, its first event with ``data`` and its clients' participation: then "stored"; nothing is stored if the
+        answer is another one.
+
+        ``invited`` and ``answered``: client → to how many training rounds it was invited, and how many accepted it.
+        """
         keys = run_keys(run.id)
         record = run.model_dump_json()
         outcome = self._server.run_script(
             "create.lua",
-            keys=[keys.run, keys.events, RUNS, ACTIVE, DELETED],
+            keys=[keys.run, keys.events, RUNS, ACTIVE, DELETED, keys.invited, keys.answered],
             args=[
                 *(run.version, record, run.phase.value, event, json.dumps(dict(data), allow_nan=False)),
                 *(run.id, run.created_at.timestamp()),
+                *(json.dumps([*chain(*counts.items())], allow_nan=False) for counts in (invited, answered)),
             ],
         )
         return str(outcome)
@@ -242,7 +258,10 @@ def _round_with_cohort(record: str, cohort: str) -> Round:
 
 
 def _put_ended_round(pipeline: Pipeline, run_id: str, ended: EndedRound) -> None:
-    """Add the commands that store an ended round to the pipeline: its record, its clients' outcome and participation."""
+    """Add the commands that store an ended round to the pipeline: its record and its clients' outcome.
+
+    They may be repeated, by another try or by another restoration at the same time. So none of them counts.
+    """
     record = ended.record
     keys_of_run = run_keys(run_id)
     keys = round_keys(run_id, record.number)
@@ -271,9 +290,11 @@ def _put_ended_round(pipeline: Pipeline, run_id: str, ended: EndedRound) -> None
     if ended.accepted:
         pipeline.hset(keys.accepted, mapping={client: update.model_dump_json() for client, update in ended.accepted.items()})
         pipeline.sadd(keys.accepted_shards, *{shard_of[client] for client in ended.accepted})
-    if record.kind is RoundKind.TRAINING:
-        for client in record.cohort:
-            if client not in record.carried:
-                pipeline.hincrby(keys_of_run.invited, client, 1)
-        for client in ended.accepted:
-            pipeline.hincrby(keys_of_run.answered, client, 1)
+
+
+def _participation(rounds: Sequence[EndedRound]) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Client → to how many of the training rounds it was invited, and client → how many of them accepted it."""
+    training = [ended for ended in rounds if ended.record.kind is RoundKind.TRAINING]
+    invited = Counter(client for ended in training for client in ended.record.cohort if client not in ended.record.carried)
+    answered = Counter(client for ended in training for client in ended.accepted)
+    return invited, answered

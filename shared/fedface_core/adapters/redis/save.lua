@@ -17,9 +17,10 @@
 --          17 '1' if the change ends the run. It is stored though the memory of the server is full: Redis lets a script go
 --          on that begins with a command which takes no memory
 --          18 the phase in which a pause found the changed round: '' if it was open, or is not suspended
--- Returns  {'saved', new version}. Otherwise nothing has changed, and the result is {'no_run', ''} if there is no such run,
---          {'stale', stored version} if the stored version is not the one that was loaded, or {'no_round', stored version}
---          if the changed round was never opened. The time grows in proportion to the opened cohort.
+-- Returns  {'saved', new version}, also if the ledger has just this change already: then the answer to an earlier try was
+--          lost, and nothing changes. Otherwise nothing has changed, and the result is {'no_run', ''} if there is no such
+--          run, {'stale', stored version} if the stored version is not the one that was loaded, or {'no_round', stored
+--          version} if the changed round was never opened. The time grows in proportion to the opened cohort.
 local run, events, rounds, invited, changed, attempts, opened, members, unsettled, shards = unpack(KEYS)
 local run_failures, changed_failures, activity = unpack(KEYS, 11)
 local version, record, run_phase, name, data, changed_record, changed_phase, changed_deadline = unpack(ARGV)
@@ -30,7 +31,10 @@ if not stored then
   return {'no_run', ''}
 end
 if stored ~= version then
-  return {'stale', stored}
+  local is_ours = tonumber(stored) == version + 1 and redis.call('HGET', run, 'record') == record
+    and (changed_record == '' or redis.call('HGET', changed, 'record') == changed_record)
+    and (opened_record == '' or redis.call('HGET', opened, 'record') == opened_record)
+  return {is_ours and 'saved' or 'stale', stored}
 end
 if changed_record ~= '' and redis.call('EXISTS', changed) == 0 then
   return {'no_round', stored}

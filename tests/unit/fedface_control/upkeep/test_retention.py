@@ -15,10 +15,13 @@ from fedface_control.upkeep.restore import restore_run
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
+from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_core.ports import NothingSigned
+from support.garbage import collect_garbage
 from support.in_process import InProcess
 from support.lost_ledger import lose_run
+from support.places import in_round
 from support.tiny_run import tiny_plan
 
 
@@ -86,6 +89,28 @@ def test_updates_of_old_rounds_are_removed_and_results_stay(faces: Path, keep: i
         assert object_keys.model(aggregation.model_sha256) in keys(services)
         assert object_keys.class_embeddings(run.id, aggregation.class_embeddings_sha256 or "") in keys(services)
     assert run.updates_kept_from == max(0, 5 - keep)
+
+
+def test_rows_that_only_old_rounds_have_read_go(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces, rounds=4, retention={"rounds_of_updates": 1}))
+    run = services.run()
+    rows = services.ports.artifacts.keys(object_keys.rows(run.id))
+    newest = services.ports.ledger.round_state(run.id, 4)
+    assert newest.aggregation is not None
+    expected = {newest.class_embeddings_sha256, newest.aggregation.class_embeddings_sha256}
+    assert {object_keys.parse_row_key(key) for key in rows} == expected
+
+
+def test_rows_that_no_record_names_yet_stay_and_are_garbage_if_none_ever_does(faces: Path) -> None:
+    """A reduction puts its rows before anybody hears of them: old updates may be removed in that moment."""
+    services = InProcess(tiny_plan(faces, rounds=3, retention={"rounds_of_updates": 1}))
+    run_id = services.start()
+    services.until(run_id, in_round(services, 2, RoundPhase.OPEN))
+    just_put = object_keys.row(run_id, "f" * 64, "client-000000")
+    services.ports.artifacts.put(just_put, b"row")
+    assert services.to_end(run_id).updates_kept_from == 3
+    assert just_put in keys(services)
+    assert collect_garbage(services.ports, timedelta(0), dry_run=False) == [just_put]
 
 
 def test_updates_go_only_once_their_rounds_manifest_is_there(faces: Path) -> None:

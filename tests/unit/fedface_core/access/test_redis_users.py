@@ -53,6 +53,7 @@ def test_each_grant_is_a_selector_that_begins_with_nothing(identity: Identity) -
     for selector, grant in zip(found, TABLE[identity].redis, strict=True):
         assert selector[0] == "-@all"
         assert {rule[1:] for rule in selector[1:] if rule.startswith("+")} == {*grant.commands}
+        assert {rule[1:] for rule in selector[1:] if rule.startswith("-")} == {*grant.without}
         assert {rule.rpartition("~")[2] for rule in selector if "~" in rule} == {*grant.reads, *grant.writes}
         assert not any("&" in rule or rule in ("allkeys", "allcommands", "~*") for rule in selector)
 

@@ -207,7 +207,7 @@ def delete_run(
 
 @router.post("/runs/{run_id}/restore", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.ADMIN)])
 def restore_run(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
-    """Restore a run that the ledger has lost from its record and its manifests in the artifact store."""
+    """Restore a run that the ledger has lost, or has an older state of, from its record and manifests in the store."""
     return run_detail(ports, restore.restore_run(ports, run_id))
 
 
