@@ -98,11 +98,13 @@ def label_left_panels(panels: Sequence[Axes], text: str) -> None:
 
 
 def add_legend_above(figure: Figure, panels: Sequence[Axes]) -> None:
-    """Add one legend for all panels above them, with each label once."""
+    """Add one legend for all panels above them, with each label once, in as many columns as fit: long names need fewer."""
     named = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(
-        named.values(), named.keys(), loc="outside upper left", ncols=3 if len(panels) == 1 else 5, columnspacing=1.2
-    )
+    for columns in range(3 if len(panels) == 1 else 5, 0, -1):
+        legend = figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=columns, columnspacing=1.2)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def make_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:

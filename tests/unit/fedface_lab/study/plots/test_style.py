@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from matplotlib import pyplot as plt
 
-from fedface_lab.study.plots.style import COLUMN_INCHES, PAGE_INCHES, line_style, make_panels
+from fedface_lab.study.plots.style import COLUMN_INCHES, PAGE_INCHES, add_legend_above, line_style, make_panels
 from fedface_lab.study.study_file import RepeatPlan, Study, Tree
 
 
@@ -31,4 +31,20 @@ def test_panels_share_a_page(count: int, rows: int, width: float) -> None:
     figure, panels = make_panels(count, height=2.0)
     assert len(panels) == len(figure.axes) == count
     assert tuple(figure.get_size_inches()) == pytest.approx((width, 2.0 * rows))
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("panels", [1, 3])
+@pytest.mark.parametrize(
+    "name", ["arm {}", "gaussian-negatives in {} thousand rounds", "a name that is longer than " + "a column " * 9 + "{}"]
+)
+def test_a_legend_is_no_wider_than_its_figure_unless_one_name_is(panels: int, name: str) -> None:
+    figure, all_axes = make_panels(panels, height=2.0)
+    for number in range(8):
+        all_axes[0].plot([0, 1], [0, 1], label=name.format(number))
+    add_legend_above(figure, all_axes)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [name.format(number) for number in range(8)]
+    fits = legend.get_window_extent().width <= figure.bbox.width
+    assert fits or legend._ncols == 1  # type: ignore[attr-defined]
     plt.close(figure)
