@@ -66,13 +66,13 @@ def test_a_process_that_logs_without_end_does_not_fill_the_disk(
 ) -> None:
     monkeypatch.setattr(log_files, "MOST_LOG_BYTES", 10_000)
     monkeypatch.setattr(log_files, "PERIOD_SECONDS", 0.01)
+    writing = "while head -c 2000 /dev/zero; do sleep 0.001; done"
     with closing(LogRotation(log.parent)):
-        process = children.start(
-            ["sh", "-c", "while echo 0123456789012345678901234567890; do sleep 0.0002; done"], os.environ, log
-        )
+        process = children.start(["sh", "-c", writing], os.environ, log)
         deadline = time.monotonic() + 20.0
         while not rotated(log).exists() and time.monotonic() < deadline:
             time.sleep(0.01)
+        assert rotated(log).exists()
         for _ in range(20):
             time.sleep(0.01)
             assert sum(file.stat().st_size for file in all_files(log.parent)) < 1_000_000
