@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from fedface_core.access.permissions import Identity
+from fedface_core.access.permissions import Identity, StoreGrant
 from fedface_core.access.redis_users import users_file
 from fedface_core.access.secret_names import with_redis_user, with_s3_key
+from fedface_core.access.table import TABLE
 from fedface_core.adapters.s3 import S3Artifacts
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, ProcessSpec, seaweedfs, valkey
@@ -27,6 +28,13 @@ BUCKET = "fedface"
 def secret_of(identity: Identity) -> str:
     """The password of an identity in Redis, and its secret key in S3."""
     return f"secret-of-{identity}"
+
+
+def grant_of(identity: Identity) -> StoreGrant:
+    """What the table gives an identity that has a key of S3."""
+    grant = TABLE[identity].store
+    assert grant is not None
+    return grant
 
 
 @dataclass(frozen=True)
