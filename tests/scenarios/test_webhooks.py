@@ -19,10 +19,11 @@ from fedface_control.webhooks.receiver import Receiver
 from fedface_control.webhooks.start import start_deliveries
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.runtime.settings import ControlSettings
+from fedface_stack.local_ports import free_ports
 from support.control_rounds import Control
 from support.metrics import counter
 from support.monitoring import Receiver as Server
-from support.monitoring import Request, free_port, receiving
+from support.monitoring import Request, receiving
 
 SECRET = "whsec_" + "A" * 40
 QUICK = Pace(attempts=50, first_pause=0.01, longest_pause=0.05)
@@ -107,7 +108,7 @@ def test_a_receiver_that_answers_500_for_a_while_misses_nothing(deliveries: Deli
 
 
 def test_a_receiver_that_is_down_is_told_once_it_is_back(deliveries: Deliveries) -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     before = counter("webhooks", outcome="failed")
     deliveries.to(f"http://127.0.0.1:{port}")
     deliveries.run()
