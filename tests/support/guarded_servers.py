@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytest
 import redis
 
 from fedface_core.access.permissions import Identity, StoreGrant
@@ -19,6 +17,7 @@ from fedface_core.adapters.s3 import S3Artifacts
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, ProcessSpec, seaweedfs, valkey
 from fedface_stack.local_ports import free_ports
+from support.required_parts import redis_server
 from support.servers import running
 
 OPERATOR = "operators-own"
@@ -87,10 +86,7 @@ def broker_spec(server: str, home: Path, port: int) -> ProcessSpec:
     spec = valkey(home, port, OPERATOR, users)
     if server == "valkey":
         return spec
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("no redis-server on PATH")
-    return replace(spec, command=(*spec.command[:-1], binary))
+    return replace(spec, command=(*spec.command[:-1], redis_server()))
 
 
 @contextmanager
