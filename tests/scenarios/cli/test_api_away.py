@@ -22,7 +22,8 @@ from support.api_by_hand import PLAN, ByHand
 from support.command_line import Invoke
 from support.open_sign_in import open_sign_in
 
-AWAY_SECONDS = 2.0
+AWAY_SECONDS = 0.3
+"""Some tries of a command."""
 
 
 class RestartedApi:
@@ -134,7 +135,7 @@ def test_a_deletion_is_awaited_across_a_restart_of_the_api(
         assert polls.wait(60)
         restarted.stop()
         remove(api.ports, api.ports.ledger.load(run_id))
-        time.sleep(0.5)
+        time.sleep(AWAY_SECONDS)
         restarted.start()
 
     thread = threading.Thread(target=restart)
