@@ -43,6 +43,7 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.delayed_messages import move_due
 from fedface_core.runtime.presence import keep_saying, say
 from fedface_core.runtime.settings import Settings
+from support.servers import wait_for
 from support.signing import signed_headers
 
 RUN = "run-0123456789ab"
@@ -256,7 +257,7 @@ def test_workers_say_that_they_are_there(broker_url: str) -> None:
         speaking.start()
         say(broker, "client-cuda", two)
         publisher = CeleryPublisher(app)
-        assert_soon(lambda: {*publisher.workers("client-cuda")} == {one, two})
+        wait_for("both workers", lambda: {*publisher.workers("client-cuda")} == {one, two}, every=0.01)
         assert publisher.workers("client") == []
         stopped.set()
         speaking.join()
@@ -277,10 +278,3 @@ def test_a_worker_of_an_earlier_version_is_heard_and_hears(broker_url: str) -> N
         assert said == {"client@old-1": ("2.12.0", None), "client@new-2": (None, None)}
         assert broker.zscore(workers_key("client"), b'{"name":"client@new-2","device":"cpu","processes":1,"torch":null}')
     kombu.pools.reset()
-
-
-def assert_soon(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
