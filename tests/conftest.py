@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
-import shutil
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import chdir, closing
@@ -33,6 +32,7 @@ from support.browser import browser
 from support.command_line import fedface
 from support.finished_study import finished
 from support.guarded_servers import Broker, guarded_ledger_server
+from support.required_parts import redis_server
 from support.servers import S3Server, running, wait_for
 from support.signing import key_of_all_services
 from support.stride import Stride
@@ -195,9 +195,7 @@ def guarded_broker(server_processes: Children, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def redis_url(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The machine's own Redis server, where it has one."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("no redis-server on PATH")
+    binary = redis_server()
     home = tmp_path_factory.mktemp("redis")
     (port,) = free_ports(1)
     spec = valkey(home, port, "tests-own")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -54,13 +55,42 @@ def test_no_file_is_named_for_nothing() -> None:
     assert not [path for path in SOURCES if path.name in nameless]
 
 
+PICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "jsonpickle", "joblib", "shelve", "marshal"}
+"""Modules that make objects, or code, of bytes."""
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports, at any depth, each by its first name."""
+    found = set[str]()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).partition(".")[0])
+    return found
+
+
 def test_nothing_is_unpickled() -> None:
     """An update, a checkpoint or a model from a stranger must not be able to run code."""
-    dangerous = ("import pickle", "allow_pickle=True", "joblib.load(", "weights_only=False")
-    found = [(path.name, word) for path in SOURCES for word in dangerous if word in path.read_text()]
+    assert [(path.name, names) for path in SOURCES if (names := imported(path) & PICKLES)] == []
+    dangerous = ("allow_pickle=True", "weights_only=False", "read_pickle(")
+    assert [(path.name, word) for path in SOURCES for word in dangerous if word in path.read_text()] == []
     loads = [(path.name, call) for path in SOURCES for call in re.findall(r"torch\.load\([^\n]*", path.read_text())]
-    assert not found
     assert [(name, call) for name, call in loads if "weights_only=True" not in call] == []
+
+
+def test_an_import_of_pickle_is_found_however_it_is_written(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    for statement in (
+        "import json, pickle as p",
+        "from pickle import loads",
+        "def late():\n    import marshal",
+        "import dill.session",
+    ):
+        module.write_text(statement)
+        assert imported(module) & PICKLES, statement
+    module.write_text("from .pickle import jar\nimport pickled")
+    assert not imported(module) & PICKLES
 
 
 def test_no_test_replaces_a_private_name() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from architecture.packages import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "loadtest/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OF_THE_ROOT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = [*(ROOT / name for name in OF_THE_ROOT), ROOT / "loadtest/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TOPS = ("docs", "tests", "services", "shared", "deploy", "loadtest")
 FILES = {path.relative_to(ROOT).as_posix() for top in TOPS for path in (ROOT / top).rglob("*") if path.is_file()}
 each_page = pytest.mark.parametrize("page", PAGES, ids=[page.relative_to(ROOT).as_posix() for page in PAGES])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from architecture.packages import ROOT, SOURCE_ROOTS
@@ -28,3 +29,11 @@ def test_no_test_is_left_beside_the_folders_of_the_suites() -> None:
         "unit",
     }
     assert {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")} == suites
+
+
+def test_a_test_that_the_machine_lacks_something_for_can_be_required() -> None:
+    """A skip of its own would not be seen where `FEDFACE_REQUIRE` is to make a skip a failure. A GPU is nowhere required."""
+    may_skip = {ROOT / "tests/support/required_parts.py", Path(__file__), *(ROOT / "tests/gpu").rglob("*.py")}
+    own = re.compile(r"pytest\.skip\(|skipif\(.*(which|geteuid)|importorskip")
+    found = {path: own.findall(path.read_text()) for path in sorted({*(ROOT / "tests").rglob("*.py")} - may_skip)}
+    assert [str(path.relative_to(ROOT)) for path, skips in found.items() if skips] == []

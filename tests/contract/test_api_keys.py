@@ -14,7 +14,14 @@ from fedface_core.access.permissions import Identity
 from fedface_core.adapters.memory import MemoryApiKeys
 from fedface_core.adapters.redis.api_keys import API_KEYS, USED_ON, RedisApiKeys
 from fedface_core.domain.api_key import ApiKey, new_api_key
-from fedface_core.domain.errors import KeyExistsError, NotFoundError, TooManyKeysError
+from fedface_core.domain.errors import (
+    DamagedObjectError,
+    FedFaceError,
+    KeyExistsError,
+    NotFoundError,
+    TooManyKeysError,
+    UnknownSchemaError,
+)
 from fedface_core.domain.role import Role
 from fedface_core.ports import ApiKeys
 from support.guarded_servers import Broker
@@ -125,23 +132,36 @@ def test_there_is_a_most(keys: ApiKeys) -> None:
     keys.add(key("cem"))
 
 
-DAMAGES: dict[str, Callable[[str], str]] = {
-    "no JSON": lambda record: record[:-1],
-    "another version": lambda record: record.replace('"schema_version":1', '"schema_version":2'),
-    "more": lambda record: record.replace("{", '{"all_roles":true,', 1),
-    "the record of another key": lambda record: key("ben").model_dump_json(),
+DAMAGES: dict[str, tuple[Callable[[str], str], type[FedFaceError], str]] = {
+    "no JSON": (lambda record: record[:-1], DamagedObjectError, "^this is no ApiKey: Invalid JSON: "),
+    "another version": (
+        lambda record: record.replace('"schema_version":1', '"schema_version":2'),
+        UnknownSchemaError,
+        "^schema version 2 of ApiKey is not known here: ",
+    ),
+    "more": (
+        lambda record: record.replace("{", '{"all_roles":true,', 1),
+        DamagedObjectError,
+        "^this is no ApiKey: all_roles: there is no such field$",
+    ),
+    "the record of another key": (
+        lambda record: key("ben").model_dump_json(),
+        DamagedObjectError,
+        f"^the record under {key().id} is that of the key {key('ben').id}$",
+    ),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_record_keeps_nobody_from_the_other_keys(ledger_url: str, damage: str) -> None:
+    change, error, message = DAMAGES[damage]
     keys = RedisApiKeys(ledger_url)
     made = key()
     keys.add(made)
     keys.add(key("zoe"))
     with redis.Redis.from_url(ledger_url, decode_responses=True) as server:
-        server.hset(API_KEYS, made.id, DAMAGES[damage](made.model_dump_json()))
-    with pytest.raises(Exception, match=r"this is no ApiKey|schema version|is that of the key"):
+        server.hset(API_KEYS, made.id, change(made.model_dump_json()))
+    with pytest.raises(error, match=message):
         keys.find(made.id)
     assert [found.name for found, _ in keys.all()] == ["zoe"]
     keys.delete(made.id)

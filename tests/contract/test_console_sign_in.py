@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
+from fedface_console.issuer_sessions import IssuerSession
 from fedface_control.api.app import create_app
 from fedface_control.auth.access_tokens import AccessTokens
 from fedface_control.auth.issuer import Issuer
@@ -214,17 +216,20 @@ def test_a_token_that_the_api_does_not_take_is_no_sign_in(place: Place) -> None:
     assert place.issuer.granted == {}, "what nobody uses is revoked"
 
 
-def test_a_session_goes_on_while_the_issuer_allows_it_and_then_says_so(place: Place) -> None:
-    seconds = 1.5  # long beside a request, so that none needs two; the API allows for clocks that differ by more
-    place.issuer.seconds = seconds
+def test_a_session_goes_on_while_the_issuer_allows_it_and_then_says_so(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [time.monotonic()]
+    with_clock = partial(IssuerSession, clock=lambda: clock[0])
+    monkeypatch.setattr("fedface_console.pages.sign_in_at_issuer.IssuerSession", with_clock)
     browser = signed_in(place)
     for _ in range(2):
         asked = place.issuer.asked["/token"]
-        time.sleep(seconds)
+        clock[0] += place.issuer.seconds
         assert browser.get("/models").status_code == 200
         assert place.issuer.asked["/token"] == asked + 1
     place.issuer.granted.clear()
-    time.sleep(seconds)
+    clock[0] += place.issuer.seconds
     gone = browser.get("/models?after=x")
     assert (gone.status_code, gone.headers["location"]) == (303, "/sign-in?back=%2Fmodels%3Fafter%3Dx")
     html = browser.get(gone.headers["location"]).text

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fedface_core.adapters.directory import LocalArtifacts
+from support.bound_by_modes import bound_by_modes
 from support.faults import unavailable_within
 
 
@@ -132,10 +133,9 @@ def test_a_directory_that_is_a_file(tmp_path: Path) -> None:
         LocalArtifacts(tmp_path / "file" / "artifacts")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
 def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
     store = LocalArtifacts(tmp_path)
     (tmp_path / "~incoming").chmod(0o500)
     for use in (store.ping, lambda: store.put("a", b"x")):
         with unavailable_within(5, rf"cannot use {tmp_path}.*Permission denied"):
-            use()
+            bound_by_modes(use)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 
 import redis
@@ -20,24 +19,32 @@ SHA = "0" * 64
 CLIENTS = 10_000
 
 
-def open_large_round(ledger: RedisLedger, clients: int) -> tuple[str, float]:
-    """The run's id, and how many seconds opening its round took."""
+def open_large_round(ledger: RedisLedger, clients: int) -> str:
+    """The run's id."""
     plan = Plan.model_validate({"split": {"clients": clients}})
     run = Run(id=new_run_id(), plan=plan, correlation_id="abc", created_at=NOW)
     ledger.create(run)
     opened = open_round(plan, run.id, 0, tuple(client_id(index) for index in range(clients)), SHA, NOW)
-    started = time.perf_counter()
     ledger.save(run, "round_opened", opened=opened)
-    return run.id, time.perf_counter() - started
+    return run.id
 
 
-def test_opening_and_counting_take_well_under_two_seconds(ledger_url: str) -> None:
+def server_seconds(server: redis.Redis) -> float:
+    """How long the server has worked since its statistics were reset: that depends less on how busy the machine is."""
+    statistics = server.info("commandstats")
+    return float(sum(each["usec"] for each in statistics.values())) / 1e6
+
+
+def test_opening_and_counting_keep_the_server_busy_for_well_under_a_second(ledger_url: str) -> None:
+    """Nobody else is served meanwhile."""
     ledger = RedisLedger(ledger_url, clock=ManualClock(NOW))
-    run_id, opening = open_large_round(ledger, CLIENTS)
-    assert opening < 2.0
-    started = time.perf_counter()
-    tally = ledger.tally(run_id, 0)
-    assert time.perf_counter() - started < 1.0
+    with redis.Redis.from_url(ledger_url, decode_responses=True) as server:
+        server.config_resetstat()
+        run_id = open_large_round(ledger, CLIENTS)
+        assert server_seconds(server) < 0.5
+        server.config_resetstat()
+        tally = ledger.tally(run_id, 0)
+        assert server_seconds(server) < 0.1
     assert len(tally.unsettled) == CLIENTS
 
 
@@ -46,7 +53,7 @@ def test_the_cost_of_a_summary_does_not_depend_on_the_cohort(ledger_url: str) ->
     microseconds = {}
     with redis.Redis.from_url(ledger_url, decode_responses=True) as server:
         for clients in (200, CLIENTS):
-            run_id, _ = open_large_round(ledger, clients)
+            run_id = open_large_round(ledger, clients)
             server.config_resetstat()
             for _ in range(50):
                 summary = ledger.round_summary(run_id, 0)
@@ -61,7 +68,7 @@ def test_the_cost_of_a_summary_does_not_depend_on_the_cohort(ledger_url: str) ->
 
 def test_every_straggler_is_found(ledger_url: str) -> None:
     ledger = RedisLedger(ledger_url, clock=ManualClock(NOW))
-    run_id, _ = open_large_round(ledger, 1000)
+    run_id = open_large_round(ledger, 1000)
     everyone = [client_id(index) for index in range(1000)]
     assert ledger.stragglers(run_id, 0, 1000) == ledger.stragglers(run_id, 0, 5000) == everyone
     update = AcceptedUpdate(sha256=SHA, size=1000, images=3)
@@ -76,7 +83,7 @@ def test_the_cost_of_settling_a_client_does_not_depend_on_the_cohort(ledger_url:
     microseconds = {}
     with redis.Redis.from_url(ledger_url, decode_responses=True) as server:
         for clients in (200, CLIENTS):
-            run_id, _ = open_large_round(ledger, clients)
+            run_id = open_large_round(ledger, clients)
             server.config_resetstat()
             for index in range(200):
                 assert ledger.accept(run_id, 0, client_id(index), update).refused is None

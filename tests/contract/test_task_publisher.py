@@ -35,6 +35,7 @@ from fedface_core.domain.commands import (
     Sweep,
     TrainClients,
 )
+from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.facts import ModelPrepared
 from fedface_core.domain.ids import client_id
 from fedface_core.ports import TaskPublisher, WorkerPresence
@@ -42,6 +43,7 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.delayed_messages import move_due
 from fedface_core.runtime.presence import keep_saying, say
 from fedface_core.runtime.settings import Settings
+from support.servers import wait_for
 from support.signing import signed_headers
 
 RUN = "run-0123456789ab"
@@ -77,10 +79,11 @@ class Message:
 
 @dataclass(frozen=True)
 class PublisherAndQueues:
-    """A publisher, and a function that gives the messages in a queue, oldest first."""
+    """A publisher, and functions that give the messages in a queue, oldest first, and how many seconds each is delayed."""
 
     publisher: TaskPublisher
     waiting: Callable[[str], list[Message]]
+    delayed: Callable[[str], dict[Message, float]]
 
 
 def recording_publisher() -> PublisherAndQueues:
@@ -90,7 +93,14 @@ def recording_publisher() -> PublisherAndQueues:
         mine = [(command, name) for command, name in publisher.published if queue_of(command) == queue]
         return [Message(ROUTES[type(command)].task, command, name) for command, name in mine]
 
-    return PublisherAndQueues(publisher, waiting)
+    def delayed(queue: str) -> dict[Message, float]:
+        return {
+            Message(ROUTES[type(command)].task, command, name): seconds
+            for (command, name), seconds in publisher.delayed.items()
+            if queue_of(command) == queue
+        }
+
+    return PublisherAndQueues(publisher, waiting, delayed)
 
 
 def message_of(raw: str) -> Message:
@@ -120,7 +130,14 @@ def tested(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Publisher
         def waiting(queue: str) -> list[Message]:
             return [message_of(raw) for raw in broker.execute_command("LRANGE", queue, 0, -1)[::-1]]
 
-        yield PublisherAndQueues(CeleryPublisher(app), waiting)
+        def delayed(queue: str) -> dict[Message, float]:
+            due, messages = delayed_keys(queue)
+            seconds, microseconds = broker.time()
+            now = seconds + microseconds / 1e6
+            waits = broker.zrange(due, 0, -1, withscores=True)
+            return {message_of(str(broker.hget(messages, name))): at / 1e6 - now for name, at in waits}
+
+        yield PublisherAndQueues(CeleryPublisher(app), waiting, delayed)
         kombu.pools.reset()  # they are the process's, kept by URL
 
 
@@ -177,6 +194,39 @@ def test_no_commands_are_no_messages(tested: PublisherAndQueues) -> None:
     assert [tested.publisher.queue_depth(queue) for queue in QUEUES] == [0] * len(QUEUES)
 
 
+def test_a_delayed_command_waits_once_and_outside_its_queue(tested: PublisherAndQueues) -> None:
+    other = FoldShard(run_id=RUN, round=2, shard=2)
+    for _ in range(2):
+        tested.publisher.publish_later(FOLD, correlation_id="abc", seconds=60)
+    tested.publisher.publish_later(FOLD, correlation_id="another run's", seconds=60)
+    tested.publisher.publish_later(other, correlation_id="abc", seconds=600)
+    tested.publisher.publish_later(EvaluateModel(run_id=RUN, round=2), correlation_id="abc", seconds=60)
+    assert {queue: tested.publisher.queue_depth(queue) for queue in QUEUES} == dict.fromkeys(QUEUES, 0)
+    task = ROUTES[FoldShard].task
+    assert tested.delayed(AGGREGATOR) == {
+        Message(task, FOLD, "abc"): pytest.approx(60, abs=5),
+        Message(task, FOLD, "another run's"): pytest.approx(60, abs=5),
+        Message(task, other, "abc"): pytest.approx(600, abs=5),
+    }
+    assert len(tested.delayed(EVALUATOR)) == 1
+
+
+def test_no_more_commands_are_delayed_than_may_wait(
+    broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("runtime.delayed_messages", "adapters.celery"):
+        monkeypatch.setattr(f"fedface_core.{module}.MOST_WAITING", 1)
+    settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=tmp_path)
+    with create_celery(settings) as app:
+        publisher = CeleryPublisher(app)
+        publisher.publish_later(FOLD, correlation_id="abc", seconds=60)
+        publisher.publish_later(FOLD, correlation_id="abc", seconds=60)
+        message = "^1 commands for the queue aggregator wait already; no more may$"
+        with pytest.raises(UnavailableError, match=message):
+            publisher.publish_later(FOLD, correlation_id="another run's", seconds=60)
+    kombu.pools.reset()
+
+
 def test_a_delayed_command_comes_once_and_when_it_is_due(broker_url: str, tmp_path: Path) -> None:
     settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=tmp_path)
     with create_celery(settings) as app, redis.Redis.from_url(broker_url) as broker:
@@ -207,7 +257,7 @@ def test_workers_say_that_they_are_there(broker_url: str) -> None:
         speaking.start()
         say(broker, "client-cuda", two)
         publisher = CeleryPublisher(app)
-        assert_soon(lambda: {*publisher.workers("client-cuda")} == {one, two})
+        wait_for("both workers", lambda: {*publisher.workers("client-cuda")} == {one, two}, every=0.01)
         assert publisher.workers("client") == []
         stopped.set()
         speaking.join()
@@ -228,10 +278,3 @@ def test_a_worker_of_an_earlier_version_is_heard_and_hears(broker_url: str) -> N
         assert said == {"client@old-1": ("2.12.0", None), "client@new-2": (None, None)}
         assert broker.zscore(workers_key("client"), b'{"name":"client@new-2","device":"cpu","processes":1,"torch":null}')
     kombu.pools.reset()
-
-
-def assert_soon(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -34,6 +34,7 @@ from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
+from fedface_stack.local_ports import free_ports
 from support.faults import SECRET, unavailable_within
 from support.redis_states import REFUSING_WRITES, busy, configured
 from support.servers import S3Server
@@ -44,9 +45,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def refusing_port() -> int:
     """A port where nothing listens."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    (port,) = free_ports(1)
+    return port
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,7 +13,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-import uvicorn
 from fastapi.routing import APIRoute
 from playwright.sync_api import Browser, Page, expect
 from prometheus_client import CollectorRegistry
@@ -35,6 +32,7 @@ from support.browser import Watched, violations
 from support.console import served_console
 from support.open_sign_in import open_sign_in
 from support.prometheus_answers import served_prometheus
+from support.served_app import served
 from support.signing_in import closed_sign_in, key_for
 
 
@@ -339,22 +337,14 @@ class Gate:
         self._sign_in = sign_in
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._server: uvicorn.Server | None = None
-        self._thread = threading.Thread()
+        self._running = ExitStack()
 
     def open(self) -> None:
         app = create_app(self._api.ports, CollectorRegistry(), self._sign_in)
-        self._server = uvicorn.Server(uvicorn.Config(app, port=self.port, log_config=None, ws="none", lifespan="off"))
-        self._thread = threading.Thread(target=self._server.run)
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
+        self._running.enter_context(served(app, port=self.port, cut_at_the_end=True))
 
     def shut(self) -> None:
-        if self._server is not None:
-            self._server.should_exit = True
-            self._server.force_exit = True
-            self._thread.join()
+        self._running.close()
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from fedface_console.control_api import connection_to
 from fedface_console.errors import PrometheusError
 from fedface_console.prometheus import Prometheus, Watched
 from fedface_stack.children import Children
-from support.monitoring import HOST, free_port, monitoring_binary, start_prometheus
+from fedface_stack.local_ports import free_ports
+from support.monitoring import HOST, monitoring_binary, start_prometheus
 from support.servers import wait_for
 
 pytestmark = pytest.mark.long
@@ -40,7 +41,7 @@ def test_the_processes_of_fedface_and_no_others_are_seen(server_processes: Child
     strangers = CollectorRegistry()
     Counter("requests", "of somebody else", registry=strangers)
     registries = {"client": ours, "aggregator": ours, "database": strangers}
-    targets = {name: f"{HOST}:{free_port()}" for name in registries}
+    targets = {name: f"{HOST}:{port}" for name, port in zip(registries, free_ports(len(registries)), strict=True)}
     with ExitStack() as ending:
         servers = {}
         for name, registry in registries.items():

@@ -19,6 +19,7 @@ from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.patience import with_patience
 from support.faults import unavailable_within
+from support.required_parts import skip_without
 from support.servers import S3Server, wait_for
 
 pytestmark = pytest.mark.long
@@ -96,8 +97,9 @@ def may_mount() -> bool:
     )
 
 
-@pytest.mark.skipif(not may_mount(), reason="no user namespaces with mounts of their own")
 def test_a_directory_on_a_full_disk_is_waited_for(tmp_path: Path) -> None:
+    if not may_mount():
+        skip_without("mounts", "this user may not make a user namespace with mounts of its own (unshare -Urm)")
     mounted = 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"'
     command = ["unshare", "-Urm", "sh", "-c", mounted, str(tmp_path), sys.executable, "-c", ON_A_SMALL_DISK, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)

@@ -12,10 +12,10 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from fedface_stack.children import Children
+from fedface_stack.local_ports import free_ports
 from support.monitoring import (
     DEPLOY,
     HOST,
-    free_port,
     monitoring_binary,
     receiving,
     start_prometheus,
@@ -96,7 +96,8 @@ def test_an_alert_reaches_the_example_receiver_with_its_text_and_its_runbook(
             assert text.count(old) == 1, old
             text = text.replace(old, new)
         (tmp_path / "alertmanager.yml").write_text(text)
-        address = f"{HOST}:{free_port()}"
+        (port,) = free_ports(1)
+        address = f"{HOST}:{port}"
         command = (
             alertmanager,
             f"--config.file={tmp_path / 'alertmanager.yml'}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -29,6 +29,7 @@ from fedface_core.runtime.presence import keep_saying
 from fedface_core.runtime.settings import Settings
 from support.control_rounds import a_round
 from support.open_sign_in import open_sign_in
+from support.servers import wait_for
 
 PLAN = {"compute": {"device": "cuda"}}
 
@@ -56,18 +57,12 @@ def at_work(broker_url: str, service: str, device: DeviceKind, gpu: str | None =
             speaking.join()
 
 
-def soon(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_plan_for_a_gpu_says_within_seconds_that_only_cpus_are_there(ports: Ports, broker_url: str) -> None:
     with ExitStack() as workers, TestClient(create_app(ports, CollectorRegistry(), open_sign_in())) as api:
         for service in ("client", "aggregator", "evaluator"):
             workers.enter_context(at_work(broker_url, service, "cpu"))
-        soon(lambda: all(ports.publisher.workers(queue) for queue in ("client", "aggregator", "evaluator")))
+        queues = ("client", "aggregator", "evaluator")
+        wait_for("the workers", lambda: all(ports.publisher.workers(queue) for queue in queues))
         run_id = api.post("/v1/runs", json=PLAN).json()["id"]
         began = time.monotonic()
         api.post(f"/v1/runs/{run_id}/start")
@@ -84,16 +79,16 @@ def test_a_plan_for_a_gpu_says_within_seconds_that_only_cpus_are_there(ports: Po
         assert why() == f"{no_client}; {no_evaluator}"
         assert time.monotonic() - began < 5
         with at_work(broker_url, "client", "cuda", "NVIDIA H100"):
-            soon(lambda: why() == no_evaluator)
+            wait_for("the warning", lambda: why() == no_evaluator)
             with at_work(broker_url, "evaluator", "cuda", "NVIDIA H200"):
-                soon(lambda: why() is None)
+                wait_for("the end of the warning", lambda: why() is None)
             assert why() == no_evaluator, "it has taken its word back"
 
 
 def test_what_workers_say_is_what_a_manifest_names(ports: Ports, broker_url: str) -> None:
     ended = a_round(RoundPhase.ABANDONED)
     with at_work(broker_url, "client", "cuda", "NVIDIA H100"), at_work(broker_url, "client", "cpu"):
-        soon(lambda: bool(ports.publisher.workers("client-cuda") and ports.publisher.workers("client")))
+        wait_for("the workers", lambda: bool(ports.publisher.workers("client-cuda") and ports.publisher.workers("client")))
         there = computed_with(ports, ComputePlan(device="cuda"), ended)
         here = computed_with(ports, ComputePlan(), ended)
     assert there.workers == (WorkerBuild(service="client", torch="2.13.0", gpu="NVIDIA H100"),)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-
-import pytest
 
 from fedface_core.adapters.s3 import S3Artifacts
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, prometheus, seaweedfs
 from fedface_stack.local_ports import free_ports
+from support.required_parts import required_binary
 from support.servers import running
 
 ODD = 'it\'s a, "b" #1 100% $HOME [x]*? é照\nnext -line\\'
@@ -29,8 +27,8 @@ def test_seaweedfs_keeps_its_data_there(server_processes: Children, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir() if path.name != "s3.log"] == [ODD]
 
 
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus on PATH")
 def test_prometheus_keeps_its_data_there(server_processes: Children, tmp_path: Path) -> None:
+    required_binary("prometheus", "prometheus", "prometheus")
     (port,) = free_ports(1)
     with running(server_processes, prometheus(tmp_path / ODD, port, {}), tmp_path):
         assert (tmp_path / ODD / "prometheus" / "data").is_dir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import socket
 import subprocess
 import threading
@@ -29,6 +28,7 @@ from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, valkey
 from fedface_stack.local_ports import free_ports
 from support.faults import SECRET, unavailable_within
+from support.required_parts import redis_server, required_binary
 from support.servers import running
 from support.task_queue import TaskQueue
 
@@ -54,10 +54,8 @@ class TlsServer:
 
 @pytest.fixture(scope="module")
 def server(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
-    redis_server = shutil.which("redis-server")
-    openssl = shutil.which("openssl")
-    if redis_server is None or openssl is None:
-        pytest.skip("no redis-server or no openssl on PATH")
+    binary = redis_server()
+    openssl = required_binary("openssl", "openssl", "redis")
     home = tmp_path_factory.mktemp("tls")
     key = home / "key.pem"
     certificate = home / "certificate.pem"
@@ -79,7 +77,7 @@ def server(server_processes: Children, tmp_path_factory: pytest.TempPathFactory)
             return False
         return True
 
-    spec = dataclasses.replace(spec, command=(*spec.command[:-1], redis_server), is_ready=answers)
+    spec = dataclasses.replace(spec, command=(*spec.command[:-1], binary), is_ready=answers)
     with running(server_processes, spec, home):
         yield server
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from fedface_core.domain.mask_graph import Against, GraphParameters, choose_parameters
 from fedface_core.secure_aggregation.errors import TooFewSharesError
+from fedface_core.secure_aggregation.recovery import masks_in_sum
 from fedface_core.secure_aggregation.revealing import Revelation
-from fedface_learning.masking import Vector
+from fedface_learning.masking import Vector, remove_masks
 from loadtest.bench.masked_group import MaskedGroup
 
 
@@ -82,17 +83,33 @@ def test_with_more_dropouts_than_the_threshold_allows_nothing_comes_out() -> Non
         trial.unmasked()
 
 
+def assert_looks_random(vector: Vector) -> None:
+    """Pearson's χ² of its bytes, 255 degrees of freedom."""
+    counts = np.bincount(vector.view(np.uint8), minlength=256)
+    expected = 8 * len(vector) / 256
+    assert 150 < float(((counts - expected) ** 2 / expected).sum()) < 380
+
+
 def test_a_sum_with_one_mask_left_looks_random_and_so_does_each_update() -> None:
-    """Updates of zeros: were anything of a mask missing, there would be zeros. Pearson's χ², 255 degrees of freedom."""
+    """Updates of zeros: were anything of a mask missing, there would be zeros. One drops out, so pair masks are left."""
     group = MaskedGroup.of(6, GraphParameters(4, 3, signers=0))
     bundles = group.share_keys(group.devices)
     roster, received = group.close_roster(bundles)
     zeros = np.zeros(20_000, dtype=np.uint64)
-    masked = {client: group.mask(client, roster, received[client], zeros) for client in group.devices}
-    for vector in (*masked.values(), summed(masked.values())):
-        counts = np.bincount(vector.view(np.uint8), minlength=256)
-        expected = 8 * len(vector) / 256
-        assert 150 < float(((counts - expected) ** 2 / expected).sum()) < 380
+    dropped, *here = group.devices
+    masked = {client: group.mask(client, roster, received[client], zeros) for client in here}
+    accepted = group.accept(roster, masked)
+    revealed = [group.reveal(client, roster, received[client], accepted, {}) for client in here]
+    masks = masks_in_sum(group.shard_round, roster, bundles, accepted, revealed)
+    assert len(masks) == len(here) + len(group.shard_round.neighbours(dropped)), "own masks, and the dropout's pair masks"
+    for vector in masked.values():
+        assert_looks_random(vector)
+    for left in masks:
+        total = summed(masked.values())
+        remove_masks(total, [mask for mask in masks if mask is not left])
+        assert_looks_random(total)
+        remove_masks(total, [left])
+        assert not total.any(), "more than one mask was left"
 
 
 def test_a_repeated_step_makes_the_same_bytes() -> None:

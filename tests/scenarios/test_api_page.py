@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -21,6 +20,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
 from support.in_process import InProcess
 from support.open_sign_in import open_sign_in
+from support.required_parts import required_binary
 from support.served_app import served
 
 PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text()
@@ -47,8 +47,8 @@ def script(url: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
 def test_the_commands_of_the_page_lead_from_the_token_to_the_model(tmp_path: Path) -> None:
+    required_binary("curl", "curl", "curl")
     services = InProcess(Plan.model_validate_json(PLAN))
     (tmp_path / "plan.json").write_text(PLAN)
     with served(create_app(services.ports, CollectorRegistry(), open_sign_in())) as url:

@@ -57,7 +57,7 @@ def settings(tmp_path: Path) -> EverySetting:
 def test_a_service_serves_exactly_the_commands_of_its_queue(settings: EverySetting, queue: str) -> None:
     app, _ = SERVICES[queue].create(settings)
     own = {name for name in app.tasks if not name.startswith("celery.")}
-    assert {route.task for route in ROUTES.values() if route.queue == queue} <= own
+    assert own == {route.task for route in ROUTES.values() if route.queue == queue}
 
 
 def test_control_sweeps_on_a_schedule(settings: EverySetting) -> None:

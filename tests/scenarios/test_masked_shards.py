@@ -6,16 +6,19 @@ Each phase is begun by the test, which stands for control.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedface_core.contracts import object_keys
 from fedface_core.domain.deposit import Deposit
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation import EnrolmentPartial, Partial, TrainingPartial
 from support.masked_run import MASKS, MaskedRun, small_masked_plan
 
@@ -188,9 +191,11 @@ def test_with_too_few_revelations_the_shard_is_refused_and_says_whose_secret_is_
     run.close()
     threshold = run.plan.mask_graph(16).threshold
     run.reveal(run.current.cohort[:threshold])
-    partial = run.fold()
-    assert set(partial.refused.values()) == {"not_unmasked"}
-    assert partial.refused.keys() == set(run.current.cohort)
+    with structlog.testing.capture_logs() as logs:
+        partial = run.fold()
+    assert partial.refused == dict.fromkeys(run.current.cohort, "not_unmasked")
+    (detail,) = {entry["detail"] for entry in logs if entry["event"] == "update_refused"}
+    assert f"neighbours of client-000000 have revealed a right share of its self-mask, and {threshold} are needed" in detail
 
 
 def test_a_sum_of_fewer_than_the_minimum_is_not_revealed_and_not_unmasked() -> None:
@@ -225,6 +230,56 @@ def test_an_update_that_was_changed_after_it_was_accepted_spoils_its_shard() -> 
     other = run.ports.artifacts.get(object_keys.update(RUN, 0, run.current.cohort[4]))
     run.ports.artifacts.put(object_keys.update(RUN, 0, victim), other)
     assert run.fold().refused == dict.fromkeys(run.current.cohort, "changed")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_acceptance_of_an_update_from_another_model_spoils_its_shard(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    run = MaskedRun(masked_plan(), RUN)
+    if number == 1:
+        run.whole_round(0)
+    run.open(number)
+    run.share(run.current.cohort)
+    run.hand_on()
+    liar = run.current.cohort[3]
+    accept = run.ledger.accept
+
+    def accept_from_elsewhere(run_id: str, of_round: int, client: str, update: AcceptedUpdate) -> Any:
+        changed = update.model_copy(update={"started_from": "f" * 64}) if client == liar else update
+        return accept(run_id, of_round, client, changed)
+
+    monkeypatch.setattr(run.ledger, "accept", accept_from_elsewhere)
+    run.make_updates(run.current.cohort)
+    run.close()
+    run.reveal(run.current.cohort)
+    with structlog.testing.capture_logs() as logs:
+        partial = run.fold()
+    assert partial.refused == dict.fromkeys(run.current.cohort, "wrong_model")
+    details = {entry["detail"] for entry in logs if entry["event"] == "update_refused"}
+    expected = run.model if number == 1 else None
+    assert details == {f"the update of {liar} cannot be summed: it was trained from {'f' * 64}, not from {expected}"}
+
+
+DAMAGES_OF_A_REVELATION: dict[str, Callable[[MaskedRun, str], None]] = {
+    "it is missing": lambda run, key: run.store.delete(key),
+    "it is not signed": lambda run, key: run.store.put(key, b"{}"),
+    "it is another one": lambda run, key: run.ports.artifacts.put(key, b"{}"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES_OF_A_REVELATION)
+def test_a_damaged_revelation_does_not_count_and_the_others_are_enough(damage: str) -> None:
+    run = open_shard()
+    run.close()
+    run.reveal(run.current.cohort)
+    victim = run.current.cohort[0]
+    DAMAGES_OF_A_REVELATION[damage](run, object_keys.revelation(RUN, 0, victim))
+    with structlog.testing.capture_logs() as logs:
+        damaged = run.fold()
+    assert [entry["client_id"] for entry in logs if entry["event"] == "revelation_refused"] == [victim]
+    everybody = set(run.current.cohort)
+    assert encoded(damaged, 1) == encoded(names_nobody(without_masks(everybody, everybody)[0]), 1)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"x" * 100])

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
-import uvicorn
 from prometheus_client import CollectorRegistry
 
 from fedface_cli.api_client import ControlApi
@@ -21,6 +19,7 @@ from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.ports import Ports
 from support.api_by_hand import PLAN
 from support.open_sign_in import open_sign_in
+from support.served_app import served
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -61,29 +60,14 @@ def ports() -> Ports:
 @pytest.fixture(scope="module", params=["/fedface", "/v1/runs", "/a/b-c"])
 def url(request: pytest.FixtureRequest, ports: Ports) -> Iterator[str]:
     """The API's URL at the proxy."""
-    config = uvicorn.Config(
-        create_app(ports, CollectorRegistry(), open_sign_in()),
-        port=0,
-        root_path=request.param,
-        log_config=None,
-        ws="none",
-        lifespan="off",
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    behind = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    handler = type("ThisProxy", (Proxy,), {"prefix": request.param, "behind": behind})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
-        serving = threading.Thread(target=proxy.serve_forever)
-        serving.start()
-        yield f"http://127.0.0.1:{proxy.server_port}{request.param}"
-        proxy.shutdown()
-        serving.join()
-    server.should_exit = True
-    thread.join()
+    with served(create_app(ports, CollectorRegistry(), open_sign_in()), root_path=request.param) as behind:
+        handler = type("ThisProxy", (Proxy,), {"prefix": request.param, "behind": behind})
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
+            serving = threading.Thread(target=proxy.serve_forever)
+            serving.start()
+            yield f"http://127.0.0.1:{proxy.server_port}{request.param}"
+            proxy.shutdown()
+            serving.join()
 
 
 def test_the_documentation_asks_for_its_schema_under_the_prefix(url: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from torch import Tensor
 
 from fedface_client.invitation import Invitation
+from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard
 from fedface_core.domain.errors import UnusableModelError
 from fedface_core.domain.plan import Plan
@@ -20,6 +21,8 @@ from fedface_core.domain.run import RunPhase
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import encode_network
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.updates.careful_check import check_carefully
 from support.client_updates import change_updates
@@ -170,13 +173,25 @@ def test_a_plan_can_clip_at_a_norm_of_its_own(faces: Path) -> None:
 
 
 def test_a_model_of_no_use_is_not_published(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def useless(_network: object) -> None:
-        raise UnusableModelError("the new model gives nothing")
+    """That of round 1: enrolment leaves the model as it was."""
+    tried: list[object] = []
+
+    def useless(network: object) -> None:
+        tried.append(network)
+        if len(tried) > 1:
+            raise UnusableModelError("the new model gives nothing")
 
     monkeypatch.setattr("fedface_learning.aggregation.reduce.try_out", useless)
-    services = InProcess(tiny_plan(faces, cohort={"retries": 0}))
+    plan = tiny_plan(faces, cohort={"retries": 0})
+    services = InProcess(plan)
     run = services.run()
-    assert (run.phase, run.failure) == (RunPhase.FAILED, "round 0: the new model gives nothing")
+    assert (run.phase, run.failure) == (RunPhase.FAILED, "round 1: the new model gives nothing")
+    initial = sha256_hex(encode_network(initial_network(plan.model, plan.seed)))
+    assert run.model_sha256 == initial
+    keys = list(services.ports.artifacts.keys(""))
+    assert [key for key in keys if object_keys.kind(key) == "model"] == [object_keys.model(initial)]
+    rounds = [key.split("/")[3] for key in keys if object_keys.kind(key) == "aggregation"]
+    assert rounds == ["0"]
 
 
 def test_a_shard_that_a_round_does_not_have_is_not_folded(faces: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,20 +19,15 @@ from fedface_control.webhooks.receiver import Receiver
 from fedface_control.webhooks.start import start_deliveries
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.runtime.settings import ControlSettings
+from fedface_stack.local_ports import free_ports
 from support.control_rounds import Control
 from support.metrics import counter
 from support.monitoring import Receiver as Server
-from support.monitoring import Request, free_port, receiving
+from support.monitoring import Request, receiving
+from support.servers import wait_for
 
 SECRET = "whsec_" + "A" * 40
 QUICK = Pace(attempts=50, first_pause=0.01, longest_pause=0.05)
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20.0
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def types(server: Server) -> list[str]:
@@ -84,7 +79,7 @@ def test_a_receiver_is_told_of_runs_and_rounds_signed_and_in_order(deliveries: D
     with receiving() as server:
         deliveries.to(server.url)
         run_id = deliveries.run()
-        wait_for(lambda: len(server.received) == 3)
+        wait_for("the receiver's messages", lambda: len(server.received) == 3)
         time.sleep(0.1)
         assert types(server) == TOLD
         assert len(server.received) == 3, "each once, as nothing has failed"
@@ -101,19 +96,19 @@ def test_a_receiver_that_answers_500_for_a_while_misses_nothing(deliveries: Deli
     with receiving(answer=answer) as server:
         deliveries.to(server.url)
         deliveries.run()
-        wait_for(lambda: len(types(server)) == 3)
+        wait_for("the receiver's messages", lambda: len(types(server)) == 3)
         assert types(server) == TOLD
     assert (counter("webhooks", outcome="failed") - before[0], counter("webhooks", outcome="dropped") - before[1]) == (4, 0)
 
 
 def test_a_receiver_that_is_down_is_told_once_it_is_back(deliveries: Deliveries) -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     before = counter("webhooks", outcome="failed")
     deliveries.to(f"http://127.0.0.1:{port}")
     deliveries.run()
-    wait_for(lambda: counter("webhooks", outcome="failed") > before)
+    wait_for("a failure", lambda: counter("webhooks", outcome="failed") > before)
     with receiving(port) as server:
-        wait_for(lambda: len(server.received) >= 3)
+        wait_for("the receiver's messages", lambda: len(server.received) >= 3)
         assert types(server) == TOLD
 
 
@@ -128,10 +123,10 @@ def test_a_slow_receiver_keeps_no_other_one_waiting_and_is_told_in_the_end(deliv
         deliveries.to(server.url, answer_seconds=0.05)
         deliveries.to(quick.url)
         deliveries.run()
-        wait_for(lambda: len(quick.received) == 3)
+        wait_for("the receiver's messages", lambda: len(quick.received) == 3)
         assert types(server) in ([], TOLD[:1])
         slow.set()
-        wait_for(lambda: types(server) == TOLD)
+        wait_for("the receiver's messages", lambda: types(server) == TOLD)
 
 
 def test_the_settings_start_it_on_a_real_ledger(valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,9 +146,10 @@ def test_the_settings_start_it_on_a_real_ledger(valkey_url: str, tmp_path: Path,
         start_deliveries(settings, stopped)
         try:
             with redis.Redis.from_url(valkey_url) as client:  # once it was named, it is told of what happens
-                wait_for(lambda: client.hexists("fedface:receivers", Receiver(server.url, SECRET).name))
+                receiver = Receiver(server.url, SECRET)
+                wait_for("its name", lambda: bool(client.hexists("fedface:receivers", receiver.name)))
             ledger.create(run)
-            wait_for(lambda: types(server) == ["run.created"])
+            wait_for("the receiver's messages", lambda: types(server) == ["run.created"])
         finally:
             stopped.set()
 

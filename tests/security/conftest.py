@@ -26,6 +26,14 @@ def broker(request: pytest.FixtureRequest) -> Broker:
 
 
 @pytest.fixture(scope="session")
-def store(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def guarded_store(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with guarded_seaweedfs(server_processes, tmp_path_factory.mktemp("guarded-store")) as started:
         yield started
+
+
+@pytest.fixture
+def store(guarded_store: Store) -> Store:
+    """The store, emptied: whatever an earlier test has left, and however that ended."""
+    everything = guarded_store.operator()
+    everything.delete_all(everything.keys(""))
+    return guarded_store

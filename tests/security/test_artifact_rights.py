@@ -13,23 +13,17 @@ import psutil
 import pytest
 
 from fedface_core.access.artifact_kinds import PATTERNS
-from fedface_core.access.permissions import Identity, StoreGrant
+from fedface_core.access.permissions import Identity
 from fedface_core.access.table import TABLE
 from fedface_core.domain.errors import UnavailableError
 from fedface_stack.embedded_servers import HOST
 from fedface_stack.seaweedfs_security import write_security
-from support.guarded_servers import Store
+from support.guarded_servers import Store, grant_of
 
 KEYS = {kind: pattern.replace("*", "0") for kind, pattern in PATTERNS.items()}
 GRPC = 10_000
 """What SeaweedFS adds to the port of a part for its gRPC."""
 WITH_KEY = [identity for identity in Identity if TABLE[identity].store is not None]
-
-
-def grant_of(identity: Identity) -> StoreGrant:
-    grant = TABLE[identity].store
-    assert grant is not None
-    return grant
 
 
 def is_refused(action: Callable[[], object]) -> bool:

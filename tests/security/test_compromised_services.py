@@ -20,8 +20,7 @@ import structlog
 from redis.exceptions import NoPermissionError
 
 from fedface_control.upkeep.restore import restore_all
-from fedface_core.access.permissions import Identity, StoreGrant
-from fedface_core.access.table import TABLE
+from fedface_core.access.permissions import Identity
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.adapters.signed_artifacts import SignedArtifacts
 from fedface_core.contracts import object_keys
@@ -41,7 +40,7 @@ from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
 from fedface_stack.embedded_servers import HOST
 from support.forging import Forge, Liar, commands_about, keys_to_come, signature_in, with_signature
-from support.guarded_servers import BUCKET, Broker, Store, secret_of
+from support.guarded_servers import BUCKET, SERVERS, Broker, Store, grant_of, secret_of
 from support.guarded_services import GuardedServices, waiting
 from support.masked_run import small_masked_plan
 from support.tiny_run import tiny_plan, write_faces
@@ -54,12 +53,6 @@ SERVICE_OF = {
 """Identity → the service whose signing key it has. Control's key may make every decision about a run."""
 
 
-def grant_of(identity: Identity) -> StoreGrant:
-    grant = TABLE[identity].store
-    assert grant is not None
-    return grant
-
-
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     use_deterministic_torch(1)
@@ -68,9 +61,6 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def services(broker: Broker, store: Store, tmp_path: Path) -> Iterator[GuardedServices]:
-    for key in store.operator().keys(""):
-        store.operator().delete(key)
-
     def settings_of(identity: Identity) -> dict[str, object]:
         return {
             "redis_url": broker.url(identity),
@@ -243,10 +233,13 @@ class Replacer:
                     self._store.put(key, changed)
 
 
+ON_ONE_BROKER = pytest.mark.parametrize("broker", SERVERS[:1], indirect=True)
+"""What readers believe of the store is no question to the broker."""
 MADE_BY_OTHERS = [kind for kind, maker in MAKERS.items() if maker != CLIENT]
 
 
 # Only masked rounds have the objects of masks, and a run with masks takes minutes over real servers.
+@ON_ONE_BROKER
 @pytest.mark.parametrize("kind", [kind for kind in MADE_BY_OTHERS if kind not in {"row", *object_keys.OF_MASKS}])
 def test_where_a_server_refuses_nothing_the_reader_does(
     store: Store, services: GuardedServices, faces: Path, kind: str
@@ -262,6 +255,7 @@ def test_where_a_server_refuses_nothing_the_reader_does(
             reader.get(key)
 
 
+@ON_ONE_BROKER
 def test_no_client_trains_with_a_row_that_another_service_has_made(
     store: Store, services: GuardedServices, faces: Path
 ) -> None:
@@ -274,6 +268,7 @@ def test_no_client_trains_with_a_row_that_another_service_has_made(
     assert "is signed with the key" in str(run.failure)
 
 
+@ON_ONE_BROKER
 @pytest.mark.parametrize("kind", ["run", "manifest"])
 def test_what_was_replaced_is_not_restored(
     broker: Broker, store: Store, services: GuardedServices, faces: Path, kind: str
@@ -289,6 +284,7 @@ def test_what_was_replaced_is_not_restored(
     assert any(key in refused[run.id] for key in replacer.replaced)
 
 
+@ON_ONE_BROKER
 def test_an_update_that_lies_there_before_the_client_trained_is_not_adopted(
     store: Store, services: GuardedServices, faces: Path
 ) -> None:
@@ -317,6 +313,7 @@ def test_an_update_that_lies_there_before_the_client_trained_is_not_adopted(
     assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(plan).model_sha256)
 
 
+@ON_ONE_BROKER
 def test_an_update_that_nobody_signed_is_not_summed_whatever_the_ledger_says(
     broker: Broker, store: Store, services: GuardedServices, faces: Path
 ) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import structlog
-import uvicorn
 from prometheus_client import CollectorRegistry
 from safetensors.numpy import save
 
@@ -36,6 +33,7 @@ from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports
 from support.lost_ledger import lose_run
 from support.open_sign_in import open_sign_in
+from support.served_app import served
 
 MODEL = save({"weight": np.zeros(2, np.float32)})
 MODEL_SHA256 = hashlib.sha256(MODEL).hexdigest()
@@ -158,17 +156,8 @@ def _aggregation() -> Aggregation:
 def served_api() -> Iterator[ByHand]:
     clock = SystemClock()
     ports = Ports(ledger=MemoryLedger(clock), artifacts=MemoryArtifacts(), publisher=RecordingPublisher(), clock=clock)
-    config = uvicorn.Config(
-        create_app(ports, CollectorRegistry(), open_sign_in()), port=0, log_config=None, ws="none", lifespan="off"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield ByHand(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", ports)
-    server.should_exit = True
-    thread.join()
+    with served(create_app(ports, CollectorRegistry(), open_sign_in())) as url:
+        yield ByHand(url, ports)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any, Final
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from support.required_parts import skip_without
 
 AXE: Final = Path(__file__).parent / "axe/axe.min.js"
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
@@ -26,9 +27,7 @@ def browser() -> Iterator[Browser]:
     """
     found = next((path for path in map(shutil.which, NAMES) if path), None)
     if found is None:
-        if "chromium" in os.environ.get("FEDFACE_REQUIRE", ""):
-            pytest.fail("chromium is missing: apt-get install chromium")
-        pytest.skip("chromium is not installed")
+        skip_without("chromium", "no chromium on PATH (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=found, args=[*OPTIONS])
         yield started

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import pytest
 from pydantic import SecretStr
 
 from fedface_cli.api_client import ControlApi
@@ -27,6 +26,7 @@ from fedface_core.contracts.http import RunDetail
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED
 from fedface_stack.local_ports import free_ports
+from support.required_parts import skip_without
 
 ROOT: Final = Path(__file__).parents[2]
 HOST: Final = "127.0.0.1"
@@ -174,9 +174,7 @@ def require_engine() -> None:
     elif subprocess.run(["docker", "info"], capture_output=True, timeout=60).returncode != 0:
         missing = "no Docker engine answers (docker info)"
     if missing is not None:
-        if "docker" in os.environ.get("FEDFACE_REQUIRE", ""):
-            pytest.fail(missing)
-        pytest.skip(missing)
+        skip_without("docker", missing)
 
 
 @contextmanager

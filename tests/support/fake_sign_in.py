@@ -5,20 +5,18 @@ Both answer on one port. A test says how the issuer answers each question about 
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE
 from fedface_core.domain.plan import Plan
+from support.served_app import served
 
 CLIENT_ID = "fedface-cli"
 CODE = "WDJB-MJHT"
@@ -168,12 +166,5 @@ def _form(body: bytes) -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="session")
 def served_sign_in() -> Iterator[FakeSignIn]:
     state = FakeSignIn()
-    server = uvicorn.Server(uvicorn.Config(_app(state), port=0, log_config=None, ws="none", lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    state.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    yield state
-    server.should_exit = True
-    thread.join()
+    with served(_app(state)) as state.url:
+        yield state

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytest
 import redis
 
-from fedface_core.access.permissions import Identity
+from fedface_core.access.permissions import Identity, StoreGrant
 from fedface_core.access.redis_users import users_file
 from fedface_core.access.secret_names import with_redis_user, with_s3_key
+from fedface_core.access.table import TABLE
 from fedface_core.adapters.s3 import S3Artifacts
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, ProcessSpec, seaweedfs, valkey
 from fedface_stack.local_ports import free_ports
+from support.required_parts import redis_server
 from support.servers import running
 
 OPERATOR = "operators-own"
@@ -27,6 +27,13 @@ BUCKET = "fedface"
 def secret_of(identity: Identity) -> str:
     """The password of an identity in Redis, and its secret key in S3."""
     return f"secret-of-{identity}"
+
+
+def grant_of(identity: Identity) -> StoreGrant:
+    """What the table gives an identity that has a key of S3."""
+    grant = TABLE[identity].store
+    assert grant is not None
+    return grant
 
 
 @dataclass(frozen=True)
@@ -79,10 +86,7 @@ def broker_spec(server: str, home: Path, port: int) -> ProcessSpec:
     spec = valkey(home, port, OPERATOR, users)
     if server == "valkey":
         return spec
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("no redis-server on PATH")
-    return replace(spec, command=(*spec.command[:-1], binary))
+    return replace(spec, command=(*spec.command[:-1], redis_server()))
 
 
 @contextmanager

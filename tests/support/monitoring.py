@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from fedface_stack.children import Children
+from fedface_stack.local_ports import free_ports
 from loadtest.dashboards.prometheus_data import configure
+from support.required_parts import required_binary
 
 HOST = "127.0.0.1"
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -31,20 +30,7 @@ PACKAGES = {
 
 def monitoring_binary(name: str) -> str:
     """The path of a binary. The test is skipped without it, or fails if FEDFACE_REQUIRE names prometheus."""
-    binary = shutil.which(name)
-    if binary is None:
-        missing = f"no {name} on PATH (Debian: apt-get install {PACKAGES[name]})"
-        if "prometheus" in os.environ.get("FEDFACE_REQUIRE", ""):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return binary
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return required_binary(name, PACKAGES[name], "prometheus")
 
 
 def start_prometheus(
@@ -58,7 +44,7 @@ def start_prometheus(
 ) -> str:
     """Start a Prometheus with the rules of deploy/, and with fixed addresses as targets. Returns its URL."""
     configure(home / "prometheus.yml", targets, every, alertmanager)
-    port = free_port()
+    (port,) = free_ports(1)
     command = (
         binary,
         f"--config.file={home / 'prometheus.yml'}",

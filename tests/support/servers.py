@@ -48,9 +48,9 @@ def running(children: Children, spec: ProcessSpec, home: Path) -> Iterator[subpr
         children.kill(process)  # a SeaweedFS would take 10 s to stop by itself
 
 
-def wait_for(what: str, is_reached: Callable[[], bool]) -> None:
-    """Wait until ``is_reached`` returns True, and fail with the name ``what`` if that takes too long."""
-    deadline = time.monotonic() + START_SECONDS
+def wait_for(what: str, is_reached: Callable[[], bool], *, seconds: float = START_SECONDS, every: float = 0.1) -> None:
+    """Ask ``every`` so often until ``is_reached`` returns True, and fail with the name ``what`` after ``seconds``."""
+    deadline = time.monotonic() + seconds
     while not is_reached():
-        assert time.monotonic() < deadline, f"{what}: not after {START_SECONDS:.0f} s"
-        time.sleep(0.1)
+        assert time.monotonic() < deadline, f"{what}: not after {seconds:.0f} s"
+        time.sleep(every)

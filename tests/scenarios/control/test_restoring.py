@@ -16,6 +16,7 @@ from fedface_control.operate.run import cancel_run, pause_run, resume_run
 from fedface_control.phases.evaluating import evaluation_ended
 from fedface_control.upkeep.restore import restore_run
 from fedface_core.domain.commands import HandleFact
+from fedface_core.domain.errors import StaleVersionError
 from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, RunPhase
@@ -125,7 +126,7 @@ def test_a_cancelled_run_is_restored_so_though_a_round_was_about_to_finish(faces
     assert isinstance(fact, RoundEvaluated)
     overtaken = services.ports.ledger.load(run_id)
     cancel_run(services.ports, run_id)
-    with pytest.raises(Exception, match="version"):
+    with pytest.raises(StaleVersionError, match=rf"^{run_id} is at version \d+, not {overtaken.version}; load it again$"):
         evaluation_ended(_ports_where_the_round_is_still_scored(services, run_id), overtaken, fact)
     lose(services, run_id)
     assert restore_run(services.ports, run_id).phase is RunPhase.CANCELLED

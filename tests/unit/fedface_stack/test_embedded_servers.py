@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, prometheus, responds_ok, seaweedfs, valkey
 from fedface_stack.local_ports import free_ports
 from fedface_stack.stack import SERVICES, LocalStack
+from support.required_parts import required_binary
 from support.servers import running
 
 ALERTS = Path(__file__).parents[3] / "deploy/prometheus/alerts.yml"
@@ -46,10 +46,10 @@ def test_the_broker_asks_for_a_secret_that_no_command_line_shows(stack: LocalSta
     assert (stack.workdir / "valkey").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus on PATH")
 def test_prometheus_scrapes_every_service_for_the_console_and_knows_the_alerts(
     tmp_path: Path, stand_in_environment: dict[str, str]
 ) -> None:
+    required_binary("prometheus", "prometheus", "prometheus")
     with_console = {"PYTHONPATH": os.pathsep.join([stand_in_environment["PYTHONPATH"], *sys.path])}
     with LocalStack(tmp_path / "work", with_prometheus=True, console_port=0, environment=with_console) as stack:
         told = psutil.Process(stack.processes["console"].pid).environ()["FEDFACE_PROMETHEUS_URL"]
@@ -115,12 +115,12 @@ def test_the_processes_of_the_stack_are_the_jobs_that_the_alerts_name() -> None:
     assert set(SERVICES) == named
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool on PATH")
 def test_the_configuration_of_prometheus_and_its_alerts_are_valid(tmp_path: Path) -> None:
+    promtool = required_binary("promtool", "prometheus", "prometheus")
     home = prometheus(tmp_path, 9090, {"control": ["127.0.0.1:1"]}).directory
     assert home is not None
     checked = subprocess.run(
-        ["promtool", "check", "config", "prometheus.yml"], cwd=home, capture_output=True, text=True, timeout=60
+        [promtool, "check", "config", "prometheus.yml"], cwd=home, capture_output=True, text=True, timeout=60
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert f"{len(rules_of(ALERTS.read_text()))} rules found" in checked.stdout

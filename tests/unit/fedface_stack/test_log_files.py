@@ -16,6 +16,7 @@ import pytest
 from fedface_stack import log_files
 from fedface_stack.children import Children
 from fedface_stack.log_files import LogRotation, all_files, last_lines, rotate_if_long, rotated, start_anew
+from support.servers import wait_for
 
 
 @pytest.fixture
@@ -66,13 +67,10 @@ def test_a_process_that_logs_without_end_does_not_fill_the_disk(
 ) -> None:
     monkeypatch.setattr(log_files, "MOST_LOG_BYTES", 10_000)
     monkeypatch.setattr(log_files, "PERIOD_SECONDS", 0.01)
+    writing = "while head -c 2000 /dev/zero; do sleep 0.001; done"
     with closing(LogRotation(log.parent)):
-        process = children.start(
-            ["sh", "-c", "while echo 0123456789012345678901234567890; do sleep 0.0002; done"], os.environ, log
-        )
-        deadline = time.monotonic() + 20.0
-        while not rotated(log).exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        process = children.start(["sh", "-c", writing], os.environ, log)
+        wait_for("the first rotation", rotated(log).exists, every=0.01)
         for _ in range(20):
             time.sleep(0.01)
             assert sum(file.stat().st_size for file in all_files(log.parent)) < 1_000_000

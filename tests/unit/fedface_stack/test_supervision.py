@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from fedface_stack.embedded_servers import ProcessSpec
 from fedface_stack.stack import LocalStack, StackError
 from fedface_stack.supervision import MOST_RESTARTS, WITHIN_SECONDS, Supervision
+from support.servers import wait_for
 
 
 class BriefStack(LocalStack):
@@ -28,10 +28,7 @@ def stack(tmp_path: Path) -> Iterator[LocalStack]:
 
 
 def ends_again(stack: LocalStack) -> None:
-    deadline = time.monotonic() + 20
-    while not stack.ended():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for("the end of a process", lambda: bool(stack.ended()), every=0.01)
 
 
 def test_a_process_that_ends_again_and_again_is_an_error_in_the_end(stack: LocalStack) -> None:

@@ -11,7 +11,8 @@ from standardwebhooks import Webhook
 from fedface_control.webhooks.message import Message
 from fedface_control.webhooks.receiver import Receiver, RefusedMessageError
 from fedface_core.domain.errors import UnavailableError
-from support.monitoring import Request, free_port, receiving
+from fedface_stack.local_ports import free_ports
+from support.monitoring import Request, receiving
 
 SECRET = "whsec_" + "A" * 40
 MESSAGE = Message("run-1_1-0", json.dumps({"type": "run.failed"}))
@@ -44,8 +45,9 @@ def test_no_redirect_is_followed(status: int) -> None:
 
 
 def test_a_receiver_that_is_away_or_slow_is_unavailable_in_time() -> None:
+    (nobodys,) = free_ports(1)
     with pytest.raises(UnavailableError, match="does not answer"):
-        Receiver(f"http://127.0.0.1:{free_port()}", SECRET).send(MESSAGE)
+        Receiver(f"http://127.0.0.1:{nobodys}", SECRET).send(MESSAGE)
 
     def slow(_request: Request) -> int:
         time.sleep(0.15)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from fedface_core.access.artifact_kinds import PATTERNS, too_long
-from fedface_core.access.permissions import Identity, StoreGrant
+from fedface_core.access.permissions import Identity
 from fedface_core.access.s3_policies import policy, seaweedfs_identities
 from fedface_core.access.secret_names import with_s3_key
-from fedface_core.access.table import TABLE
+from support.guarded_servers import grant_of
 
 BUCKET = "faces-of-tests"
 SECRETS = {identity: f"secret-of-{identity}" for identity in with_s3_key()}
@@ -26,12 +26,6 @@ def allows(identity: Identity, action: str, resource: str) -> bool:
         if action in statement["Action"] and any(fnmatchcase(resource, pattern) for pattern in statement["Resource"])
     ]
     return "Allow" in effects and "Deny" not in effects
-
-
-def grant_of(identity: Identity) -> StoreGrant:
-    grant = TABLE[identity].store
-    assert grant is not None
-    return grant
 
 
 @pytest.mark.parametrize("identity", with_s3_key())

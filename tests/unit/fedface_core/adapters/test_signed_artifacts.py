@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from fedface_core.access.artifact_kinds import PATTERNS
 from fedface_core.adapters import signed_artifacts
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.adapters.signed_artifacts import SignedArtifacts
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL
+from fedface_core.contracts.tasks import AGGREGATOR, CLIENT
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.ports import ForwardedArtifacts
 from fedface_core.signing import blocks, keys
@@ -23,7 +24,9 @@ from fedface_core.signing.errors import SignatureError, UnsignedError
 from fedface_core.signing.hash_tree import HASH_BYTES, leaf
 from fedface_core.signing.keys import Keyring, TrustedKeys, own_keys
 from fedface_core.signing.life import working_for
+from fedface_core.signing.makers import MAKERS, SIGNERS
 from fedface_core.signing.trailer import TRAILER_BYTES
+from support.forging import Liar
 
 RUN = "run-0123456789ab"
 MANIFEST = object_keys.manifest(RUN, 1)
@@ -136,17 +139,25 @@ def test_an_object_is_not_believed_at_another_key(store: SignedArtifacts, raw: M
         store.get(other)
 
 
-def test_each_service_makes_its_own_kinds_alone(raw: MemoryArtifacts) -> None:
-    keys = {service: Ed25519PrivateKey.generate() for service in (CLIENT, CONTROL)}
-    trusted = TrustedKeys({service: [key.public_key()] for service, key in keys.items()})
-    client = SignedArtifacts(raw, Keyring({CLIENT: keys[CLIENT]}, trusted))
-    control = SignedArtifacts(raw, Keyring({CONTROL: keys[CONTROL]}, trusted))
-    client.put(UPDATE, DATA)
-    control.put(MANIFEST, DATA)
-    assert (control.get(UPDATE), client.get(MANIFEST)) == (DATA, DATA)
-    for store, key in ((client, MANIFEST), (control, UPDATE), (client, PARTIAL)):
-        with pytest.raises(SignatureError, match="may not make"):
-            store.put(key, DATA)
+@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("service", SIGNERS)
+def test_each_service_makes_its_own_kinds_alone(raw: MemoryArtifacts, service: str, kind: str) -> None:
+    """It is refused to make others, and whoever reads refuses what it made nevertheless, in the name of the maker."""
+    keys = {signer: Ed25519PrivateKey.generate() for signer in SIGNERS}
+    trusted = TrustedKeys({signer: [key.public_key()] for signer, key in keys.items()})
+    own = Keyring({service: keys[service]}, trusted)
+    store = SignedArtifacts(raw, own)
+    key = PATTERNS[kind].replace("*", "0")
+    if service == MAKERS[kind]:
+        store.put(key, DATA)
+        assert store.get(key) == DATA
+        return
+    with pytest.raises(SignatureError, match=f"{service} may not make"):
+        store.put(key, DATA)
+    assert not [*raw.keys("")]
+    SignedArtifacts(raw, Liar(own)).put(key, DATA)
+    with pytest.raises(SignatureError, match=f"not a trusted key of {MAKERS[kind]}"):
+        store.get(key)
 
 
 def test_what_is_not_there_is_missing_and_not_forged(store: SignedArtifacts) -> None:

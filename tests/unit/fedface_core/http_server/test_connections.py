@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing, suppress
+from typing import TypeVar
 
 import pytest
 import structlog
@@ -15,16 +15,18 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from fedface_core.http_server.capacity import Capacity
-from fedface_core.http_server.connections import DEFAULT_PACE
+from fedface_core.http_server.connections import DEFAULT_PACE, protocol_within
 from fedface_core.http_server.serve import Listening, serve
 from support.held_connections import QUICK_PACE as PACE
-from support.held_connections import answer_of, connected, cut_after, port_of, serving
-from support.servers import wait_for
+from support.held_connections import answer_of, connected, port_of, serving
+from support.virtual_time import Line, in_virtual_time
 
+Result = TypeVar("Result")
 CAPACITY = Capacity(connections=4, event_streams=2, threads=2, backlog=3)
 REFUSAL = PlainTextResponse("too many\n", 503, {"Retry-After": "5", "Connection": "close"})
-LARGE_ANSWER = 64 * 2**20
-"""More bytes than the system buffers."""
+LARGE_ANSWER = 2**20
+THINKING_SECONDS = 100.0
+"""Longer than a client may take for anything."""
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,7 +36,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         async for chunk in Request(scope, receive).stream():
             size += len(chunk)
     if scope["path"] == "/thinking":
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(THINKING_SECONDS)
     text = "." * LARGE_ANSWER if scope["path"] == "/large" else f"fine, {size} bytes"
     await PlainTextResponse(text)(scope, receive, send)
 
@@ -81,87 +83,119 @@ def test_a_connection_that_says_nothing_is_closed(port: int) -> None:
         assert answer_of(held.enter_context(closing(connected(port)))).startswith(b"HTTP/1.1 200 ")
 
 
+Client = Callable[[Line], Awaitable[Result]]
+PROTOCOL = protocol_within(CAPACITY, REFUSAL)
+LOOK = DEFAULT_PACE.send_seconds
+"""How often a server looks at a connection."""
+
+
+def with_a_line(client: Client[Result]) -> Result:
+    """What a client of a server with the default pace returns. Its minutes pass at once."""
+    with structlog.testing.capture_logs():
+        return in_virtual_time(app, PROTOCOL, client)
+
+
 @pytest.mark.parametrize(
-    "beginning",
+    ("beginning", "looks"),
     [
-        b"GET / HTTP/1.1\r\nHost: api\r\n",
-        b"PUT / HTTP/1.1\r\nHost: api\r\nContent-Length: 100000\r\n\r\n",
-        b"PUT / HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
+        ([], 1),
+        ([b"GET / HTTP/1.1\r\nHost: api\r\n"], 1),
+        ([b"PUT / HTTP/1.1\r\nHost: api\r\nContent-Length: 100000\r\n\r\n"], 2),
+        ([b"PUT / HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n"], 2),
+        ([b"GET / HTTP/1.1\r\nHost: api\r\n\r\n", b"GET / HTTP/1.1\r\nHost: api\r\n"], 2),
     ],
-    ids=["head", "body", "chunk"],
+    ids=["nothing", "head", "body", "chunk", "head of a second request"],
 )
-def test_a_client_that_sends_a_byte_now_and_then_is_cut(port: int, beginning: bytes) -> None:
-    with closing(connected(port)) as connection:
-        connection.sendall(beginning)
-        assert cut_after(connection, b"x") < 3 * PACE.send_seconds
+@pytest.mark.parametrize("part", [b"", b"x"], ids=["silent", "slow"])
+def test_a_client_that_sends_nothing_or_a_byte_now_and_then_is_cut(beginning: list[bytes], looks: int, part: bytes) -> None:
+    """The first look sees nothing yet; what the second one sees for the first time is given as long again."""
+
+    async def slow(line: Line) -> float:
+        for sent in beginning:
+            line.send(sent)
+            await asyncio.sleep(0.01)
+        return await line.sends_until_cut(part, every=0.9)
+
+    assert with_a_line(slow) == looks * LOOK
 
 
-def test_so_is_one_that_does_so_after_an_honest_request(port: int) -> None:
-    with closing(connected(port)) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: api\r\n\r\n")
-        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: api\r\n")
-        assert cut_after(connection, b"x") < 4 * PACE.send_seconds
+def test_a_client_that_does_not_read_its_answer_is_cut() -> None:
+    async def deaf(line: Line) -> tuple[float, bytes]:
+        line.reads = False
+        line.send(b"GET /large HTTP/1.1\r\nHost: api\r\n\r\n")
+        await asyncio.sleep(1000)
+        assert line.cut_at is not None
+        return line.cut_at, line.received
+
+    assert with_a_line(deaf) == (LOOK + DEFAULT_PACE.read_seconds, b"")
 
 
-@pytest.mark.slow
-def test_a_client_that_does_not_read_its_answer_is_cut(server: uvicorn.Server, port: int) -> None:
-    wait_for("the connections of before to end", lambda: not server.server_state.connections)
-    with closing(connected(port)) as connection:
-        wait_for("the connection", lambda: bool(server.server_state.connections))
-        connection.sendall(b"GET /large HTTP/1.1\r\nHost: api\r\n\r\n")
-        # A busy machine takes long to make the answer, and only then the server waits for us.
-        wait_for("the server to cut it", lambda: not server.server_state.connections)
-        size = 0
-        with suppress(ConnectionError):
-            while data := connection.recv(2**20):
-                size += len(data)
-        assert size < LARGE_ANSWER, "what the system had buffered, and no more"
+def test_a_client_that_reads_slowly_gets_all() -> None:
+    """A byte now and then, for as long as a server waits three times for one that reads nothing, and then the rest."""
+
+    async def slow(line: Line) -> bytes:
+        line.reads = False
+        line.send(b"GET /large HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n")
+        for _ in range(4):
+            await asyncio.sleep(DEFAULT_PACE.read_seconds * 0.8)
+            assert line.read(1) == 1
+        line.reads = True
+        line.read(2 * LARGE_ANSWER)
+        await asyncio.sleep(1)
+        return line.received
+
+    assert len(with_a_line(slow)) > LARGE_ANSWER
 
 
-@pytest.mark.slow
-def test_a_client_that_reads_slowly_gets_all(port: int) -> None:
-    with closing(connected(port)) as connection:
-        connection.sendall(b"GET /large HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n")
-        size = 0
-        while data := connection.recv(4 * 2**20):
-            size += len(data)
-            time.sleep(len(data) / (64 * 2**20))  # in all, longer than the server waits for one that does not read
-        assert size > LARGE_ANSWER
+PUT_SECONDS = 6 * LOOK
 
 
-@pytest.mark.slow
-def test_a_client_that_sends_at_the_least_pace_is_served(port: int) -> None:
-    """It takes several times as long as a client that brings nothing is given."""
-    parts = 16
-    part = bytes(int(PACE.send_bytes * 0.05 / PACE.send_seconds * 2))
-    with closing(connected(port)) as connection:
-        connection.sendall(b"PUT / HTTP/1.1\r\nHost: api\r\nContent-Length: %d\r\n\r\n" % (parts * len(part)))
-        for _ in range(parts):
-            connection.sendall(part)
-            time.sleep(0.05)
-        assert f"fine, {parts * len(part)} bytes".encode() in connection.recv(4096)
+def put_at(bytes_a_second: float) -> bytes | None:
+    """What the server answers to a body that takes a minute to be sent; None if it cuts its client."""
+    part = bytes(int(bytes_a_second))
+
+    async def steady(line: Line) -> bytes | None:
+        line.send(b"PUT / HTTP/1.1\r\nHost: api\r\nContent-Length: %d\r\n\r\n" % (PUT_SECONDS * len(part)))
+        for _ in range(int(PUT_SECONDS)):
+            await asyncio.sleep(1)
+            if line.cut_at is not None:
+                return None
+            line.send(part)
+        await asyncio.sleep(1)
+        return line.received
+
+    return with_a_line(steady)
 
 
-@pytest.mark.slow
-def test_a_client_that_waits_for_its_answer_is_not_cut(port: int) -> None:
+def test_a_client_that_sends_at_the_least_pace_is_served_and_a_slower_one_is_cut() -> None:
+    least = DEFAULT_PACE.send_bytes / DEFAULT_PACE.send_seconds
+    served = put_at(1.2 * least)
+    assert served is not None
+    assert f"fine, {int(PUT_SECONDS * int(1.2 * least))} bytes".encode() in served
+    assert put_at(0.8 * least) is None
+
+
+def test_a_client_that_waits_for_its_answer_is_not_cut() -> None:
     """The server thinks, so whoever waits for it owes nothing."""
-    with closing(connected(port)) as connection:
-        connection.sendall(b"GET /thinking HTTP/1.1\r\nHost: api\r\n\r\n")
-        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+    async def patient(line: Line) -> bytes:
+        line.send(b"GET /thinking HTTP/1.1\r\nHost: api\r\n\r\n")
+        await asyncio.sleep(THINKING_SECONDS + 1)
+        return line.received
+
+    assert with_a_line(patient).startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.slow
-def test_a_client_that_sends_small_requests_for_long_is_not_cut(port: int) -> None:
-    with closing(connected(port)) as connection:
-        for _ in range(8):
-            connection.sendall(b"PUT / HTTP/1.1\r\nHost: api\r\nContent-Length: 1\r\n\r\n")
-            time.sleep(0.1)
-            connection.sendall(b"x")
-            answer = b""
-            while not answer.endswith(b"fine, 1 bytes"):
-                answer += connection.recv(4096)
-            assert answer.startswith(b"HTTP/1.1 200 ")
+def test_a_client_that_sends_small_requests_for_long_is_not_cut() -> None:
+    async def busy(line: Line) -> int:
+        for _ in range(20):
+            line.send(b"PUT / HTTP/1.1\r\nHost: api\r\nContent-Length: 1\r\n\r\n")
+            await asyncio.sleep(0.3 * LOOK)
+            line.send(b"x")
+            await asyncio.sleep(0.01)
+        return line.received.count(b"fine, 1 bytes")
+
+    assert with_a_line(busy) == 20
 
 
 def test_the_pace_that_is_asked_for_is_one_that_any_line_can_keep() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import pickle
 import shutil
 from pathlib import Path
@@ -17,6 +16,7 @@ from fedface_lab.data.face_points import FindFace, dlib_face_finder
 from fedface_lab.data.prepare_journal import PreparationSettings
 from fedface_lab.data.prepare_photographs import prepare_photographs
 from fedface_learning.data.alignment import TEMPLATES
+from support.required_parts import skip_without
 
 NO_FACE = ["s33/4.pgm", "s35/2.pgm", "s37/4.pgm"]
 
@@ -25,10 +25,7 @@ NO_FACE = ["s33/4.pgm", "s35/2.pgm", "s37/4.pgm"]
 def find_face() -> FindFace:
     """dlib's detector and landmark model, which take a while to load."""
     if importlib.util.find_spec("dlib") is None:
-        missing = "no dlib (pip install dlib-bin)"
-        if "dlib" in os.environ.get("FEDFACE_REQUIRE", ""):
-            pytest.fail(missing)
-        pytest.skip(missing)
+        skip_without("dlib", "no dlib (pip install dlib-bin)")
     return dlib_face_finder()
 
 

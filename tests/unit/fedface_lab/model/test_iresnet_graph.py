@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -79,3 +84,93 @@ def test_other_strides_are_another_network() -> None:
     network.fc = torch.nn.Linear(4 * 8 * 8, 5)
     with pytest.raises(UnlikeGraphError, match=r"layer1\.0\.conv2 has strides \[1, 1\]"):
         named(exported(network))
+
+
+@cache
+def small(*, scaled: bool = False) -> bytes:
+    return exported(small_iresnet((1,), scaled=scaled))
+
+
+def first(graph: onnx.GraphProto, operation: str) -> Any:
+    return next(node for node in graph.node if node.op_type == operation)
+
+
+def constant_of_another_name(graph: onnx.GraphProto) -> None:
+    first(graph, "Conv").input[1] = "nobody's"
+
+
+def two_inputs(graph: onnx.GraphProto) -> None:
+    graph.input.append(onnx.helper.make_tensor_value_info("mask", onnx.TensorProto.FLOAT, [1]))
+
+
+def more_behind(graph: onnx.GraphProto) -> None:
+    graph.output[0].name = "of a further layer"
+
+
+def doubled_main_path(graph: onnx.GraphProto) -> None:
+    node = first(graph, "Add")
+    node.input[1] = node.input[0]
+
+
+def training_mode(graph: onnx.GraphProto) -> None:
+    (mode,) = [each for each in first(graph, "BatchNormalization").attribute if each.name == "training_mode"]
+    mode.i = 1
+
+
+def factor(graph: onnx.GraphProto) -> None:
+    (alpha,) = [each for each in first(graph, "Gemm").attribute if each.name == "alpha"]
+    alpha.f = 2.0
+
+
+def transposed(graph: onnx.GraphProto) -> None:
+    first(graph, "Gemm").attribute.append(onnx.helper.make_attribute("transA", 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (constant_of_another_name, "input 1 of conv1 is no constant of floats"),
+        (two_inputs, "it has 2 inputs"),
+        (more_behind, "more follows its last layer"),
+        (doubled_main_path, "layer1.0 does not add its shortcut"),
+        (training_mode, "layer1.0.bn1 is exported for training"),
+        (factor, "fc scales or transposes its input"),
+        (transposed, "fc scales or transposes its input"),
+    ],
+)
+def test_where_a_graph_parts_from_an_iresnet_is_told(change: Callable[[onnx.GraphProto], None], complaint: str) -> None:
+    model = onnx.load_model_from_string(small())
+    change(model.graph)
+    with pytest.raises(UnlikeGraphError, match=f"^{re.escape(complaint)}$"):
+        named(model.SerializeToString())
+
+
+def pixels_last(graph: onnx.GraphProto) -> None:
+    inputs = first(graph, "Sub").input
+    inputs[0], inputs[1] = inputs[1], inputs[0]
+
+
+def by_nothing(graph: onnx.GraphProto) -> None:
+    node = first(graph, "Mul")
+    graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), "nothing"))
+    node.input[1] = "nothing"
+
+
+def by_colour(graph: onnx.GraphProto) -> None:
+    graph.initializer.append(onnx.numpy_helper.from_array(np.ones((3, 1, 1), np.float32), "colours"))
+    first(graph, "Sub").input[1] = "colours"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (pixels_last, "it begins with Sub in an unknown form"),
+        (by_nothing, "it begins with Mul in an unknown form"),
+        (by_colour, "it begins with Sub of more than a number"),
+    ],
+)
+def test_only_a_scaling_by_numbers_is_known(change: Callable[[onnx.GraphProto], None], complaint: str) -> None:
+    model = onnx.load_model_from_string(small(scaled=True))
+    change(model.graph)
+    with pytest.raises(UnlikeGraphError, match=f"^{complaint}$"):
+        named(model.SerializeToString())

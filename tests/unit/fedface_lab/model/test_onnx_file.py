@@ -60,6 +60,15 @@ def test_shapes_and_values_have_to_agree(dims: list[int]) -> None:
     assert "constant 'w' has other values than its shape" in complaint(graph(dims=dims))
 
 
+def test_a_graph_with_more_than_a_network_has_is_not_walked() -> None:
+    model = onnx.load_model_from_string(graph())
+    model.graph.node.extend([model.graph.node[0]] * 20_000)
+    assert complaint(model.SerializeToString()) == f"{PATH} has 20,001 nodes and 1 constants: too many"
+    model = onnx.load_model_from_string(graph())
+    model.graph.initializer.extend([model.graph.initializer[0]] * 20_000)
+    assert complaint(model.SerializeToString()) == f"{PATH} has 1 nodes and 20,001 constants: too many"
+
+
 def test_cut_off_and_flipped_graphs_are_errors_or_constants() -> None:
     data = exported(small_iresnet((1,)))
     draw = np.random.default_rng(0)

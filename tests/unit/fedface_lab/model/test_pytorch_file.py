@@ -96,6 +96,16 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     assert "is a zip with compressed members, which PyTorch does not write" in complaint(path)
 
 
+def test_a_zip_whose_members_are_the_same_bytes_is_refused(tmp_path: Path) -> None:
+    """Small as it is, it would unpack to any size."""
+    path = saved(tmp_path / "a.pth", {"w": torch.zeros(10_000)})
+    with zipfile.ZipFile(path, "a") as archive:
+        largest = max(archive.filelist, key=lambda member: member.file_size)
+        archive.filelist += [largest] * 2
+        archive.comment = b"has the list of members written anew"
+    assert complaint(path) == f"{path} is damaged: its members overlap"
+
+
 @both_forms
 def test_more_values_than_the_file_has_are_not_made(tmp_path: Path, kind: FileKind) -> None:
     """The number of values of a tensor, 77777, is written anew as 2³⁰ and as 2⁶² in the pickle of its shape."""
