@@ -73,7 +73,7 @@ def folded(
     plan: dict[str, Any] = {"cohort": {"max_update_norm": max_norm}}
     if behind is not None:
         plan = {"cohort": {"max_update_norm": max_norm, "quorum": 1, "minimum": 1}, "aggregation": ASYNCHRONOUS}
-    plan["data"] = {"images_per_client": max(IMAGES)}
+    plan["data"] = {"dataset": "synthetic", "images_per_identity": max(IMAGES)}
     start = starting_point(Plan.model_validate(plan), REFERENCE, behind or 0)
     partial = TrainingPartial()
     for client, images in enumerate(IMAGES):
