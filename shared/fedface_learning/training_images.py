@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ def read_all_images(
         return labelled
     with ExitStack() as stack:
         with _unwritable_is_wrong_input(folder):
-            file = stack.enter_context(TemporaryFile(dir=folder))
+            file = stack.enter_context(TemporaryFile(dir=folder, buffering=0))  # so that closing it cannot fail
         written = _write(dataset, identities, file, folder, workers, on_progress)
         ranks.from_first(written)
         # The mapping keeps the file until the tensor is gone.
@@ -83,7 +83,7 @@ def read_all_images(
 def _write(
     dataset: FaceDataset,
     identities: Sequence[str],
-    file: BinaryIO,
+    file: IO[bytes],
     folder: Path | None,
     workers: int,
     on_progress: OnProgress | None,
@@ -93,14 +93,18 @@ def _write(
     with closing(images_in_order(dataset, identities, workers)) as of_each:
         for images_NCHW in of_each:
             with _unwritable_is_wrong_input(folder):
-                file.write(images_NCHW.tobytes())
+                _write_all(file, memoryview(images_NCHW.tobytes()))
             counts.append(len(images_NCHW))
             shape = images_NCHW.shape[1:]
             if on_progress:
                 on_progress(len(counts), len(identities))
-    with _unwritable_is_wrong_input(folder):
-        file.flush()
     return _WrittenFile(f"/proc/{os.getpid()}/fd/{file.fileno()}", (sum(counts), *shape), tuple(counts))
+
+
+def _write_all(file: IO[bytes], data: memoryview) -> None:
+    """Write all of the bytes to a file without a buffer, which may take a part at a time."""
+    while data:
+        data = data[file.write(data) :]
 
 
 @contextmanager
@@ -112,7 +116,7 @@ def _unwritable_is_wrong_input(folder: Path | None) -> Iterator[None]:
         raise InvalidInputError(f"the images cannot be written to {folder or gettempdir()}: {error.strerror}") from error
 
 
-def _opened(written: _WrittenFile) -> BinaryIO:
+def _opened(written: _WrittenFile) -> IO[bytes]:
     """The file of the first process, which has no other name. `InvalidInputError` if the system has no such names."""
     try:
         return Path(written.path).open("rb")
@@ -123,7 +127,7 @@ def _opened(written: _WrittenFile) -> BinaryIO:
         ) from error
 
 
-def _labelled(identities: Sequence[str], file: BinaryIO, written: _WrittenFile) -> LabelledImages:
+def _labelled(identities: Sequence[str], file: IO[bytes], written: _WrittenFile) -> LabelledImages:
     all_NCHW = np.memmap(file, np.uint8, mode="c", shape=written.shape)
     labels_N = torch.repeat_interleave(torch.tensor(written.counts))
     return LabelledImages(tuple(identities), torch.from_numpy(all_NCHW), labels_N)
