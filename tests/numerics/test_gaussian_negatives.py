@@ -96,34 +96,6 @@ def test_a_round_of_one_step_is_the_gradient_of_all_losses_together(
     assert reduced.aggregation.loss_before == pytest.approx(float(torch.stack(losses[:7]).detach().sum()) / 42, rel=1e-4)
 
 
-@pytest.mark.parametrize("public", [0, 5])
-def test_a_round_with_spectral_contrast_is_the_gradient_of_its_losses(
-    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, public: int
-) -> None:
-    """By hand in float64: 2 − 2·w·f and ten times the mean squared cosine with everybody else."""
-    strategy = {"name": "gaussian-negatives", "contrast": "spectral"}
-    plan = plan_of(tiny_plan, split={"public": public, "clients": 7, "test": 8}, strategy=strategy)
-    data = SimulationData.of(plan, tiny_faces)
-    network = initial_network(plan.model, plan.seed)
-    start = initial_network(plan.model, plan.seed).double()
-    people = [*data.images.values(), *(tiny_faces.images(identity) for identity in data.split.public)]
-    embeddings = [
-        normalize(start.features_of_pixels((images_NCHW.double() - start.pixel_mean[0]) / start.pixel_scale))
-        for images_NCHW in people
-    ]
-    rows_KD = torch.stack([normalize(f_ND.detach().mean(dim=0), dim=0) for f_ND in embeddings])
-    losses = []
-    for person, f_ND in enumerate(embeddings):
-        others_KD = torch.cat([rows_KD[:person], rows_KD[person + 1 :]])
-        losses.append((2 - 2 * f_ND @ rows_KD[person] + 10 * (f_ND @ others_KD.T).square().mean(dim=1)).sum())
-    gradients = torch.autograd.grad(torch.stack(losses).sum() / (len(people) * 6), list(start.parameters()))
-
-    *_, (reduced, _) = federated_rounds(plan, network, data)
-    for before, after, gradient in zip(start.parameters(), network.parameters(), gradients, strict=True):
-        torch.testing.assert_close((before - after.double()).detach() / RATE, gradient, rtol=1e-2, atol=2e-3)
-    assert reduced.aggregation.loss_before == pytest.approx(torch.stack(losses[:7]).sum().item() / 42, rel=1e-4)
-
-
 def test_public_identities_may_be_left_to_the_pre_training(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
     plan = plan_of(tiny_plan, strategy={"name": "gaussian-negatives", "with_public": False})
     assert (plan.split.public, plan.public_in_rounds) == (5, 0)
@@ -186,10 +158,6 @@ def test_it_makes_no_class_embeddings(tiny_plan: Callable[..., Plan], tiny_faces
             "aggregation.mode: .* is synchronous",
         ),
         ({"model": {"centring": True}}, "model.centring: the centre is made of the clients' mean features"),
-        (
-            {"strategy": {"name": "gaussian-negatives", "contrast": "spectral", "margin": 0.1}},
-            "margin is for contrast 'softmax'",
-        ),
         (
             {"strategy": {"name": "gaussian-negatives", "contrast": "public", "with_public": False}},
             "strategy.contrast 'public' needs 2 public identities",

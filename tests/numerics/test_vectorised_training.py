@@ -56,7 +56,7 @@ STRATEGIES: list[Any] = [
     "gaussian-negatives",
     "feduv",
     "fedfv",
-    {"name": "gaussian-negatives", "contrast": "spectral"},
+    {"name": "gaussian-negatives", "contrast": "public"},
     {"name": "fedfr", "hard_negatives": 3, "scale": 10.0},
 ]
 # A few images through BatchNorm are chaotic at a high rate: differences of rounding then grow tenfold in each step.

@@ -7,8 +7,7 @@ no W: each client keeps its class embedding, its mean embedding by the network o
 each update it takes its old part out of the class sums and puts the new one in. All clients of a round read the sums, and
 each takes out its own part, exactly.
 
-Negatives may also act by their squared cosines (`fedface_learning.objectives.spectral_contrast`), which needs one of the two
-sums. And class embeddings may stay as at enrolment: then photographs stay anchored to the initial network's embedding.
+Class embeddings may also stay as at enrolment: then photographs stay anchored to the initial network's embedding.
 
 The public identities are negatives too, if there are any. The aggregator takes part on their photographs as in
 `public_negatives.py`, with the Gaussian of all clients in the place of the rows of W.
@@ -30,7 +29,6 @@ from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_learning.device import all_moved
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums
 from fedface_learning.objectives.gaussian_negatives import cosface_with_gaussian
-from fedface_learning.objectives.spectral_contrast import spectral_contrast
 from fedface_learning.objectives.spreadout import SpreadoutStats
 from fedface_learning.strategies.fedface import FEDFACE
 from fedface_learning.strategies.mean_embeddings import class_embedding_of, embeds_by_base, embeds_by_trained
@@ -40,7 +38,7 @@ from fedface_learning.strategies.strategy import ClientRound, ServerResult, Serv
 
 
 def cosface_against_all_others(client_round: ClientRound, features_ND: Tensor) -> Tensor:
-    """A client's loss of raw features (N, D), a scalar: CosFace's, unless the plan has spectral contrast.
+    """A client's loss of raw features (N, D), a scalar: CosFace's.
 
     Its own class embedding is the true class. The others are the public identities, and the Gaussian of all other clients:
     the class sums without its own part, which is still that of its last round.
@@ -107,8 +105,6 @@ def add_parts(server_round: ServerRound) -> ServerResult:
 def _loss(embeddings_ND: Tensor, rows_KD: Tensor, labels_N: Tensor, others: ClassSums, plan: Plan) -> Tensor:
     strategy = plan.strategy
     assert isinstance(strategy, GaussianNegativesPlan)
-    if strategy.contrast == "spectral":
-        return spectral_contrast(embeddings_ND, rows_KD, labels_N, others, scale=strategy.scale)
     gaussian = others.gaussian() if strategy.contrast == "softmax" else None
     return cosface_with_gaussian(embeddings_ND, rows_KD, labels_N, gaussian, scale=strategy.scale, margin=strategy.margin)
 

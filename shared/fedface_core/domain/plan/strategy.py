@@ -4,9 +4,9 @@ after it has averaged.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, model_validator
+from pydantic import Field, StrictFloat, StrictInt
 
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.part import LARGEST, MOST, ByName, Count, Decay, PlanPart, PositiveInt, Rate
@@ -94,13 +94,12 @@ class GaussianNegativesPlan(PublicNegativesPlan):
         "it starts from. With `enrolment` it stays that of the initial network, to which photographs stay anchored. Fused "
         "rounds of a study need one of the latter two.",
     )
-    contrast: Literal["softmax", "public", "spectral"] = Field(
+    contrast: Literal["softmax", "public"] = Field(
         default="softmax",
         # Left out of the JSON, so that plans without it keep their digests, and older services read them.
         exclude_if=lambda contrast: contrast == "softmax",
-        description="How negatives act. `softmax`: as in CosFace, other clients as one Gaussian. `public`: as in CosFace, "
-        "and other clients not at all. `spectral`: by their squared cosines, whose mean `scale` weighs; it has no margin "
-        "and needs Σ w_c·w_cᵀ only.",
+        description="Who the negatives are. `softmax`: the public identities, and all other clients as one Gaussian. "
+        "`public`: the public identities alone.",
     )
     with_public: bool = Field(
         default=True,
@@ -108,12 +107,6 @@ class GaussianNegativesPlan(PublicNegativesPlan):
         description="Whether public identities are negatives, and the aggregator trains on their photographs. If not, they "
         "are for the pre-training alone.",
     )
-
-    @model_validator(mode="after")
-    def _spectral_contrast_has_no_margin(self) -> Self:
-        if self.contrast == "spectral" and self.margin != type(self).model_fields["margin"].default:
-            raise ValueError("margin is for contrast 'softmax' or 'public'; leave it out")
-        return self
 
 
 class FedUVPlan(PlanPart):
