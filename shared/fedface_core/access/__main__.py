@@ -24,6 +24,7 @@ from fedface_core.access.redis_users import users_file
 from fedface_core.access.s3_policies import policy, seaweedfs_identities
 from fedface_core.access.secret_names import redis_secrets, s3_secrets, secret, with_s3_key
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
+from fedface_core.files.secret_file import private_files
 from fedface_core.files.whole_file import write_whole
 
 _BUCKET: Final = "fedface"
@@ -60,15 +61,13 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         sys.stderr.write("usage: python -m fedface_core.access redis|minio|prometheus|seaweedfs FOLDER\n")
         return 64
     what, folder = arguments
-    previous = os.umask(0o077)
     try:
-        for name, text in files(what, environment).items():
-            write_whole(Path(folder) / name, text.encode())
+        with private_files():
+            for name, text in files(what, environment).items():
+                write_whole(Path(folder) / name, text.encode())
     except (FedFaceError, OSError) as error:
         sys.stderr.write(f"access: {error}\n")
         return 64
-    finally:
-        os.umask(previous)
     return 0
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from fedface_core.access.permissions import Identity
 from fedface_core.access.table import TABLE
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.files.bounded_file import read_bytes
+from fedface_core.files.secret_file import secret_in
 
 REDIS: Final = "REDIS_PASSWORD"
 S3: Final = "S3_SECRET"
 _SHORTEST: Final = 8  # what MinIO asks of a secret key
-_LARGEST_FILE: Final = 4096
 
 
 def with_redis_user() -> list[Identity]:
@@ -57,15 +55,14 @@ def _secrets(environment: Mapping[str, str], kind: str, identities: list[Identit
 def secret(environment: Mapping[str, str], name: str) -> str | None:
     """The secret in the variable ``name``, or in the file that ``name_FILE`` names; None if neither is set.
 
-    `InvalidInputError` if the file cannot be read or is too large.
+    `InvalidInputError` if both are, or as `secret_in` raises it.
     """
     path = environment.get(f"{name}_FILE")
     if path is None:
         return environment.get(name)
-    try:
-        return read_bytes(Path(path), _LARGEST_FILE).decode().strip()
-    except (OSError, UnicodeDecodeError, InvalidInputError) as error:
-        raise InvalidInputError(f"{name}_FILE: {path} cannot be read: {error}") from error
+    if environment.get(name):
+        raise InvalidInputError(f"{name} and {name}_FILE are both set: set one of them")
+    return secret_in(path, f"{name}_FILE")
 
 
 def _is_usable(given: str) -> bool:

@@ -13,9 +13,7 @@ repeated. Only their owner can read the keys.
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -36,6 +34,7 @@ from fedface_core.certificates.authority import (
 )
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.files.bounded_file import read_bytes
+from fedface_core.files.secret_file import private_files
 from fedface_core.files.whole_file import make_folder, write_whole
 from fedface_core.runtime.exit_message import exit_message
 
@@ -60,7 +59,7 @@ def make_certificates(
     unknown = sorted(hosts.keys() - set(SERVERS))
     if unknown:
         raise InvalidInputError(f"there is no server {unknown[0]!r:.80}: name one of {', '.join(SERVERS)}")
-    with _private_files():
+    with private_files():
         authority, authority_key = _authority(directory, now, say)
         for name in SERVERS:
             key = _key(directory / name / "private.key")
@@ -145,16 +144,6 @@ def _write_certificate(path: Path, certificate: x509.Certificate) -> None:
     make_folder(path.parent)
     write_whole(path, certificate.public_bytes(serialization.Encoding.PEM))
     path.chmod(_MODE_OF_CERTIFICATES)
-
-
-@contextmanager
-def _private_files() -> Iterator[None]:
-    """New files and folders are for their owner only."""
-    mask = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(mask)
 
 
 def _hosts(given: Sequence[str]) -> dict[str, list[str]]:

@@ -7,18 +7,14 @@ over one that is missing or is given twice. Here each file is named, so that a w
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.files.bounded_file import read_bytes
-
-MAX_SECRET_BYTES: Final = 4096
-"""Of one secret. A Redis URL with a long password has some hundred."""
+from fedface_core.files.secret_file import secret_in
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -26,7 +22,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
     One line end at the end of a file is no part of the secret. `InvalidInputError`, which names every wrong variable and
     quotes no secret, if a secret is given by a file and by the environment, or if a file cannot be read, is empty, is no
-    text or has more than `MAX_SECRET_BYTES`.
+    text or has more than `fedface_core.files.secret_file.MAX_SECRET_BYTES`.
     """
 
     def __init__(self, settings: type[BaseSettings]) -> None:
@@ -44,7 +40,7 @@ class SecretFiles(PydanticBaseSettingsSource):
             return None, field_name, False
         if variable in self._environment:
             raise InvalidInputError(f"{variable} and {variable}_FILE are both set: set one of them")
-        return _secret_in(path, f"{variable}_FILE"), field_name, False
+        return secret_in(path, f"{variable}_FILE"), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """The secrets that are given by files, by the names of their settings."""
@@ -72,20 +68,3 @@ def _holds_secret(annotation: Any) -> bool:
     if annotation is SecretStr:
         return True
     return any(_holds_secret(part) for part in getattr(annotation, "__args__", ()))
-
-
-def _secret_in(path: str, variable: str) -> str:
-    file = Path(path)
-    if not path or not file.is_file():  # a pipe would be waited for
-        raise InvalidInputError(f"{variable} is {path!r:.300}: give the path of a file with the secret in it")
-    try:
-        data = read_bytes(file, MAX_SECRET_BYTES)
-        text = data.decode()
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{variable}: {error}") from None
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{variable}: {path} is not text of UTF-8") from None
-    secret = text.removesuffix("\n").removesuffix("\r")
-    if not secret:
-        raise InvalidInputError(f"{variable}: {path} is empty: write the secret into it")
-    return secret

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.files.secret_file import private_files
 from fedface_core.files.whole_file import make_folder, write_whole
 from fedface_core.signing.keys import encoded_public, read_private, read_trusted
 from fedface_core.signing.makers import SIGNERS
@@ -77,11 +78,8 @@ def _write_private(file: Path) -> None:
     make_folder(file.parent)
     file.parent.chmod(0o700)
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    mask = os.umask(0o177)
-    try:
+    with private_files():
         write_whole(file, pem)
-    finally:
-        os.umask(mask)
 
 
 if __name__ == "__main__":

@@ -33,3 +33,6 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
     assert secret({"X_FILE": str(tmp_path / "secret")}, "X") == "in-a-file"
     with pytest.raises(InvalidInputError, match="X_FILE"):
         secret({"X_FILE": str(tmp_path / "missing")}, "X")
+    with pytest.raises(InvalidInputError, match="X and X_FILE are both set"):
+        secret({"X_FILE": str(tmp_path / "secret"), "X": "another"}, "X")
+    assert secret({"X_FILE": str(tmp_path / "secret"), "X": ""}, "X") == "in-a-file", "compose sets what is not given so"

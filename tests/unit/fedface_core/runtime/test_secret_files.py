@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fedface_core.runtime.secret_files import MAX_SECRET_BYTES, secret_fields
+from fedface_core.files.secret_file import MAX_SECRET_BYTES
+from fedface_core.runtime.secret_files import secret_fields
 from fedface_core.runtime.settings import ControlSettings, Settings, load_settings
 from support.signing import keys_in_environment
 
