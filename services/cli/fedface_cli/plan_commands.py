@@ -100,10 +100,10 @@ def diff(
     from rich.table import Table
 
     from fedface_cli.plain_console import listing_console
-    from fedface_cli.plan_differences import differing_fields
     from fedface_cli.wording import field_value
+    from fedface_core.domain.plan.differing_fields import differing_fields
 
-    differing = differing_fields([_plan_of(first), _plan_of(second)])
+    differing = differing_fields([_plan_of(name).model_dump(mode="json") for name in (first, second)])
     if json_wanted():
         rows = [{"field": field, "first": values[0], "second": values[1]} for field, values in differing.items()]
         print_json({"first": first, "second": second, "differences": rows})

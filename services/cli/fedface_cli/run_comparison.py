@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from fedface_cli.plain_console import shown_digest
-from fedface_cli.plan_differences import differing_fields
 from fedface_cli.wording import cosine, field_value, percent
 from fedface_core.contracts.http import RunDetail
 from fedface_core.domain.free_text import one_line
+from fedface_core.domain.plan.differing_fields import differing_fields
 
 MOST_RUNS: Final = 20
 
@@ -21,7 +21,7 @@ def comparison(runs: Sequence[RunDetail]) -> dict[str, Any]:
     """The comparison as JSON: each row has a value for each run, in their order; null if a run has none."""
     return {
         "runs": [run.id for run in runs],
-        "plan": differing_fields([run.plan for run in runs]),
+        "plan": differing_fields([run.plan.model_dump(mode="json") for run in runs]),
         "metrics": {name: [_value(run, name) for run in runs] for name in _metrics(runs)},
     }
 
@@ -32,7 +32,7 @@ def comparison_table(runs: Sequence[RunDetail], console: Console) -> Table:
     table.add_column("")
     for run in runs:
         table.add_column(run.id, overflow="fold")
-    for field, values in differing_fields([run.plan for run in runs]).items():
+    for field, values in differing_fields([run.plan.model_dump(mode="json") for run in runs]).items():
         table.add_row(field, *map(field_value, values))
     table.add_section()
     for name in _metrics(runs):

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from fedface_console.errors import ApiAwayError
 from fedface_core.contracts.http import FieldProblem
+from fedface_core.domain.plan.differing_fields import differing_fields
 
 Kind = Literal["text", "integer", "number", "boolean", "choice", "json"]
 GENERAL: Final = "general"
@@ -150,18 +151,7 @@ _WANTED: Final[dict[Kind, str]] = {
 
 def differences(plans: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
     """Each dotted path in which the plans differ, and its text in each of them."""
-    flat = [dict(_flat(plan)) for plan in plans]
-    paths = sorted({path for plan in flat for path in plan})
-    rows = [(path, [plan.get(path, "–") for plan in flat]) for path in paths]
-    return [(path, texts) for path, texts in rows if len({*texts}) > 1]
-
-
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping) and value:
-        for name, inner in value.items():
-            yield from _flat(inner, f"{path}.{name}" if path else str(name))
-    else:
-        yield path, _text(value) or "–"
+    return [(path, [_text(value) or "–" for value in values]) for path, values in differing_fields([*plans]).items()]
 
 
 def _at(value: Any, path: list[str]) -> Any:

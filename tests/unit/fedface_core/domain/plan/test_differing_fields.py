@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fedface_cli.plan_differences import differing_fields
+from typing import Any
+
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.differing_fields import differing_fields
 
 
-def plan(**fields: object) -> Plan:
-    return Plan.model_validate(fields)
+def plan(**fields: object) -> dict[str, Any]:
+    return Plan.model_validate(fields).model_dump(mode="json")
 
 
 def test_equal_plans_do_not_differ_however_they_were_written() -> None:
