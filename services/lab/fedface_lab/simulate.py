@@ -164,7 +164,7 @@ def _table(plan: Plan, result: SimulationResult) -> Table:
         losses = (done.aggregation.loss_before, done.aggregation.loss_after)
         table.add_row(
             "before" if done.number == 0 else str(done.number),
-            *("–" if loss is None else f"{loss:.4f}" for loss in losses),
+            *("–" if loss is None else f"{loss:.3g}" for loss in losses),
             *("unresolved" if tar is None else percent(tar) for tar in scores.tar.values()),
             f"{scores.auc:.4f}",
             percent(scores.eer),
