@@ -44,7 +44,7 @@ def check_runs(fault_free: RunSnapshot, disturbed: RunSnapshot) -> list[Check]:
         _check_equal("the clients that fail are the fault-free run's", fault_free, disturbed, _failed),
         _check_events(disturbed),
         _check_keys(disturbed),
-        _check_equal("as many objects named by a run's own digests", fault_free, disturbed, _named_by_digests),
+        _check_named_by_digests(fault_free, disturbed),
     ]
 
 
@@ -178,6 +178,15 @@ def _failed(snapshot: RunSnapshot) -> list[tuple[int, str, str]]:
     return [
         (each.round.number, client, reason) for each in snapshot.rounds for client, reason in sorted(each.failed.items())
     ]
+
+
+def _check_named_by_digests(fault_free: RunSnapshot, disturbed: RunSnapshot) -> Check:
+    expected = dict(_named_by_digests(fault_free))
+    found = dict(_named_by_digests(disturbed))
+    differing = {kind: [expected[kind], found[kind]] for kind in expected if expected[kind] != found[kind]}
+    return Check(
+        "as many objects named by a run's own digests", not differing, {"compared": len(expected), "differing": differing}
+    )
 
 
 def _named_by_digests(snapshot: RunSnapshot) -> list[tuple[str, int]]:
