@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import ProgressColumn, Task, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
@@ -53,6 +53,16 @@ def talk_console(**options: Any) -> PlainConsole:
     standard output is for a JSON document. ``options`` are those of rich's `Console`.
     """
     return PlainConsole(stderr=json_wanted(), **options)
+
+
+def counting_columns(what: str, *, with_figures: bool = False) -> tuple[ProgressColumn, ...]:
+    """The columns of a progress bar that counts: ``what`` is done, the bar, how many of how many, and the time that is left.
+
+    ``with_figures``: before the time stands the field ``figures`` of each task.
+    """
+    figures = (text_column("{task.fields[figures]}", style="cyan"),) if with_figures else ()
+    counted = (BarColumn(bar_width=20), MofNCompleteColumn())
+    return text_column(what, style="bold"), *counted, *figures, TimeRemainingColumn()
 
 
 def listing_console() -> PlainConsole:

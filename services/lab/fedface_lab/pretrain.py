@@ -203,18 +203,11 @@ def _checkpoint_beside(output: Path, ranks: Ranks) -> Path:
 @contextmanager
 def _progress_shown(console: Console, people: int) -> Iterator[tuple[ShowReading, ShowTraining]]:
     """A context in which two functions show how far reading the photographs of so many people is, and then training."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import Progress
 
-    from fedface_cli.plain_console import text_column
+    from fedface_cli.plain_console import counting_columns
 
-    columns = (
-        text_column("{task.description}", style="bold"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        text_column("{task.fields[figures]}", style="cyan"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*counting_columns("{task.description}", with_figures=True), console=console) as progress:
         reading = progress.add_task("reading photographs", total=people, figures="people")
         training = progress.add_task("pre-training", total=None, visible=False, figures="")
 

@@ -110,19 +110,12 @@ def _simulated(
     fused: bool,
 ) -> SimulationResult:
     """The simulated run, which a bar follows on the console."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import Progress
 
-    from fedface_cli.plain_console import text_column
+    from fedface_cli.plain_console import counting_columns
     from fedface_learning.simulation.simulate import simulate as simulate_run
 
-    columns = (
-        text_column("{task.description}", style="bold"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        text_column("{task.fields[figures]}", style="cyan"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*counting_columns("{task.description}", with_figures=True), console=console) as progress:
         rounds = progress.add_task("rounds", total=plan.rounds, figures="")
 
         def show(done: SimulatedRound) -> None:

@@ -34,9 +34,9 @@ def check(
 
     To leave the listed images out, give the list as `data.skip_damaged` in a plan, or as `--skip-damaged`.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import Progress
 
-    from fedface_cli.plain_console import PlainConsole, text_column
+    from fedface_cli.plain_console import PlainConsole, counting_columns
     from fedface_cli.plan_files import make_part
     from fedface_cli.terminal import answer
     from fedface_core.domain.errors import InvalidInputError
@@ -49,7 +49,7 @@ def check(
 
     data = make_part(DataPlan, {"dataset": dataset.value, "folder": str(folder)})
     check_writable(output)
-    columns = (text_column("decoding", style="bold"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = counting_columns("decoding")
     with Progress(*columns, console=PlainConsole(stderr=True)) as progress:
         bar = progress.add_task("", total=None)
         damaged, images = find_damaged(

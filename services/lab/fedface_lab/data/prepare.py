@@ -55,9 +55,9 @@ def prepare(
     If it was stopped, give the same command again: it goes on where it stopped. Of several faces it takes the largest and
     most central one. It writes a report into the target: which photographs have no face or cannot be read.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import Progress
 
-    from fedface_cli.plain_console import PlainConsole, text_column
+    from fedface_cli.plain_console import PlainConsole, counting_columns
     from fedface_cli.terminal import json_wanted, print_json
     from fedface_core.domain.errors import InvalidInputError
     from fedface_lab.data.face_points import dlib_face_finder
@@ -69,7 +69,7 @@ def prepare(
     faces = dlib_face_finder() if landmarks is None else ListedFaces(landmarks)
     points = "dlib" if landmarks is None else os.path.realpath(landmarks)
     settings = PreparationSettings(source=os.path.realpath(source), template=template.value, points=points)
-    columns = (text_column("aligning", style="bold"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = counting_columns("aligning")
     with Progress(*columns, console=PlainConsole(stderr=True)) as progress:
         bar = progress.add_task("", total=None)
         try:

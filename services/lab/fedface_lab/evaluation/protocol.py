@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import Progress
 
-from fedface_cli.plain_console import PlainConsole, text_column
+from fedface_cli.plain_console import PlainConsole, counting_columns
 from fedface_cli.terminal import json_wanted, print_json, say
 from fedface_lab.evaluation.protocol_views import remark_lines, result_fields, result_table
 from fedface_learning.data import ImageSize
@@ -66,7 +66,7 @@ def evaluate_protocol(network: EmbeddingNetwork, options: ProtocolOptions, resam
 def _embed_faces(
     network: EmbeddingNetwork, protocol: EvaluationProtocol, options: ProtocolOptions, console: Console
 ) -> EmbeddedFaces:
-    columns = (text_column("embedding", style="bold"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = counting_columns("embedding")
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(protocol.faces))
         return embed_faces(
