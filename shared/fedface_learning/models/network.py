@@ -79,7 +79,10 @@ class EmbeddingNetwork(nn.Module, ABC):
                 f"{plan.architecture} takes images of shape (N, {plan.channels}, {plan.height}, {plan.width}), "
                 f"uint8 or float, not {tuple(images_NCHW.shape)}, {images_NCHW.dtype}"
             )
-        floats_NCHW = moved(images_NCHW, self.device).to(torch.float32, memory_format=torch.channels_last)
+        return self.normalised(moved(images_NCHW, self.device).to(torch.float32, memory_format=torch.channels_last))
+
+    def normalised(self, floats_NCHW: Tensor) -> Tensor:
+        """Normalised pixels (N, C, H, W), float32, of pixels from 0 to 255 in float32 that are on the network's device."""
         return (floats_NCHW - self._pixel_mean_C11) / self.pixel_scale
 
     def features(self, images_NCHW: Tensor) -> Tensor:

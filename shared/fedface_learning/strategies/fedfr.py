@@ -47,8 +47,9 @@ def cosface_with_hard_negatives(client_round: ClientRound, features_ND: Tensor) 
     cosines_S = guidance[SHARED_EMBEDDINGS] @ own_D
     hard_H = cosines_S.topk(min(strategy.hard_negatives, len(cosines_S))).indices
     network = client_round.network
-    # Pixels first: of images that vectorised clients chose, each its own, they cannot be made.
-    hard_HD = network.features_of_pixels(network.pixels(guidance[SHARED_IMAGES])[hard_H])
+    # Not by `pixels`: vectorised clients choose images, each its own, whose layout in memory it cannot change.
+    hard_HCHW = guidance[SHARED_IMAGES][hard_H].to(torch.float32)
+    hard_HD = network.features_of_pixels(network.normalised(hard_HCHW))
     rows_KD = torch.cat([own_D.unsqueeze(0), guidance[PUBLIC]])
 
     def loss(raw_MD: Tensor, labels_M: Tensor) -> Tensor:
