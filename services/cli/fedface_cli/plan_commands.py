@@ -21,7 +21,7 @@ app = typer.Typer(cls=Subgroup, help="Begin a plan file, check one, compare two 
 
 
 class Preset(StrEnum):
-    """What a plan file begins with; `fedface_cli.plan_template.PRESETS` has the fields."""
+    """What a plan file begins with; `fedface_cli.plan_presets.PRESETS` has the fields."""
 
     FOLDER = "folder"
     ORL = "orl"

@@ -1,40 +1,30 @@
-"""The plans that `fedface demo` runs."""
+"""The plans that `fedface demo` runs: presets of `fedface plan init`, in the size that is asked for."""
 
 from __future__ import annotations
 
-from fedface_cli.plan_files import make_part
+from typing import Any
+
+from fedface_cli.plan_presets import PRESETS
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 
 _ORL_IDENTITIES = 40
-_ORL_TEST = 20
 
 
 def orl(clients: int | None = None, rounds: int | None = None, seed: int = 0) -> Plan:
     """The plan for the 40 people of the ORL database, at 20 pixels, with dlib's network: up to 20 clients, 20 test people.
 
-    Its settings were chosen by cross-validation: docs/settings/orl_cross_validation.md. Raises `InvalidInputError` if
-    ``clients`` is larger than 20.
+    Raises `InvalidInputError` if ``clients`` is larger than 20.
     """
-    clients = clients or 20
-    most_clients = _ORL_IDENTITIES - _ORL_TEST
-    if clients > most_clients:
+    plan = _preset("orl", "FedFace on ORL", rounds, seed)
+    most_clients = _ORL_IDENTITIES - plan.split.test
+    if clients is not None and clients > most_clients:
         raise InvalidInputError(
             f"--clients {clients}: at most {most_clients}, for ORL has {_ORL_IDENTITIES} people "
-            f"and {_ORL_TEST} are for the test"
+            f"and {plan.split.test} are for the test"
         )
-    return make_part(
-        Plan,
-        {
-            "name": "FedFace on ORL",
-            "model": {"architecture": "dlib-resnet"},
-            "data": {"dataset": "orl", "low_resolution": 20},
-            "split": {"clients": clients, "test": _ORL_TEST, "seed": seed},
-            "local_training": {"steps": 3, "learning_rate": 1e-4},
-            "rounds": rounds or 6,
-            "seed": seed,
-        },
-    )
+    return plan if clients is None else apply_merge_patch(plan, {"split": {"clients": clients}})
 
 
 def synthetic(clients: int | None = None, rounds: int | None = None, seed: int = 0) -> Plan:
@@ -42,22 +32,13 @@ def synthetic(clients: int | None = None, rounds: int | None = None, seed: int =
 
     Its weights are random; the demo pre-trains a model on the 200 public identities, and starts from that.
     """
-    return make_part(
-        Plan,
-        {
-            "name": "FedFace on synthetic faces",
-            "model": {
-                "architecture": "spherenet-4",
-                "height": 56,
-                "width": 48,
-                "embedding_size": 128,
-                "widths": [16, 32, 64, 128],
-                "weights": "random",
-            },
-            "data": {"dataset": "synthetic", "images_per_identity": 12, "seed": seed},
-            "split": {"public": 200, "clients": clients or 24, "test": 40, "seed": seed},
-            "local_training": {"steps": 3, "learning_rate": 0.05},
-            "rounds": rounds or 4,
-            "seed": seed,
-        },
-    )
+    plan = _preset("synthetic", "FedFace on synthetic faces", rounds, seed)
+    split = {"public": 200, "clients": clients or plan.split.clients}
+    return apply_merge_patch(plan, {"model": {"weights": "random"}, "data": {"seed": seed}, "split": split})
+
+
+def _preset(preset: str, name: str, rounds: int | None, seed: int) -> Plan:
+    changes: dict[str, Any] = {"name": name, "seed": seed, "split": {"seed": seed}}
+    if rounds is not None:
+        changes["rounds"] = rounds
+    return apply_merge_patch(Plan.model_validate(PRESETS[preset]), changes)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fedface_cli.plan_commands import Preset
-from fedface_cli.plan_template import PRESETS, plan_template
+from fedface_cli.plan_presets import PRESETS
+from fedface_cli.plan_template import plan_template
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.field_names import parts_of
 from fedface_core.domain.plan.secure_aggregation import SecureAggregationPlan
