@@ -13,8 +13,8 @@ import structlog
 
 from fedface_core.domain.data_error import DataError
 from fedface_core.domain.errors import FedFaceError, InvalidInputError, UpdateRefusedError
-from fedface_core.domain.failures import LONGEST_REASON, masked, reason_of, shortened
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.reasons import LONGEST_REASON, masked, reason_of, shortened
 
 log = structlog.get_logger(__name__)
 

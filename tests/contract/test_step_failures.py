@@ -9,9 +9,10 @@ import pytest
 
 from fedface_core.adapters.memory import ManualClock
 from fedface_core.domain.errors import NotFoundError
-from fedface_core.domain.failures import LONGEST_STORED_REASON, MOST_FAILING_CLIENTS, StepFailure, client_step, shard_step
+from fedface_core.domain.failures import MOST_FAILING_CLIENTS, StepFailure, client_step, shard_step
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.reasons import LONGEST_STORED_REASON
 from fedface_core.domain.round import RoundPhase, open_round
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate

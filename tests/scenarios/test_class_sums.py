@@ -20,7 +20,7 @@ from fedface_core.domain.run import RunPhase
 from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums, on_the_grid
-from fedface_learning.updates.checks import MEAN_EMBEDDING
+from fedface_learning.strategies.mean_embeddings import MEAN_EMBEDDING
 from fedface_learning.updates.class_parts import decode_kept, encode_kept
 from support.client_updates import change_updates
 from support.in_process import InProcess

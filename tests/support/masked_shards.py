@@ -18,7 +18,7 @@ from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, on_the_grid
-from fedface_learning.updates.checks import MEAN_EMBEDDING
+from fedface_learning.strategies.mean_embeddings import MEAN_EMBEDDING
 from fedface_learning.updates.class_parts import encode_kept
 from fedface_learning.updates.form import in_one_block
 from support.server_rounds import starting_point

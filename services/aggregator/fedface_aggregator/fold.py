@@ -18,8 +18,8 @@ from fedface_aggregator.signed_updates import SignedUpdates
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, ReduceRound
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError
-from fedface_core.domain.failures import masked, shortened
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.reasons import masked, shortened
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest

@@ -14,7 +14,8 @@ from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.halt import fail
 from fedface_core.domain.commands import HandleFact
 from fedface_core.domain.facts import Fact
-from fedface_core.domain.failures import OUTLIVED, reason_of
+from fedface_core.domain.failures import OUTLIVED
+from fedface_core.domain.reasons import reason_of
 from fedface_core.domain.run import ENDED, RunPhase
 from fedface_core.ports import Ports
 from fedface_core.runtime.failing_steps import command_came_back, count_failure, count_safely, counting_failures

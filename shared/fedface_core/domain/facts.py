@@ -7,10 +7,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from fedface_core.domain.failures import LONGEST_STORED_REASON, shortened
 from fedface_core.domain.free_text import cut
 from fedface_core.domain.ids import ClientId, RunId, Sha256
 from fedface_core.domain.mask_graph import MOST_CLIENTS as MOST_IN_SHARD
+from fedface_core.domain.reasons import LONGEST_STORED_REASON, shortened
 from fedface_core.domain.results import Aggregation, Counted, Scores
 
 MOST_ID_CHARACTERS: Final = 64

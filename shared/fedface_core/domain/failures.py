@@ -7,16 +7,13 @@ both.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.errors import StaleVersionError, UnavailableError, UnknownSchemaError
-from fedface_core.domain.free_text import cut, one_line
 
 MOST_IN_A_ROW: Final = 5
 """A step that has failed so often for one reason is given up, unless the plan's `cohort.attempts` is larger."""
@@ -24,12 +21,6 @@ _ANY_REASON_FACTOR: Final = 4
 """A step that has failed this many times as often for changing reasons is given up too: they could alternate for ever."""
 MOST_FAILING_CLIENTS: Final = 100
 """How many failing clients of a round the ledger remembers with their reasons. All are counted, by their attempts."""
-LONGEST_REASON: Final = 300
-"""In characters."""
-LONGEST_STORED_REASON: Final = 4000
-"""In characters: what the ledger keeps of a reason, whoever wrote it. One of too few updates names the refused ones."""
-_LONGEST_READ: Final = 4000
-"""How many characters of a message are looked at."""
 _CLIENTS_WORK: Final = "the work of "
 
 OUTLIVED: Final = (UnavailableError, StaleVersionError, UnknownSchemaError)
@@ -41,17 +32,6 @@ PROCESS_ENDED: Final = (
     "FEDFACE_TASK_TIME_LIMIT_SECONDS"
 )
 """The reason of a failure that left no error, since the process that worked on the step is gone."""
-
-_NAMED_SECRET = re.compile(
-    r"(?i)((?:pass(?:word|wd)?|secret|token|credential|signature|authorization|(?:access|api|secret)[_-]?key)\w*"
-    r"[\"']?\s*[=:]\s*)(?:bearer\s+)?[^\s,;&]+"
-)
-# Values of a tensor, perhaps of somebody's class embedding or photograph: fractions, or more integers than a shape has.
-_NUMBERS = re.compile(
-    r"-?\d+\.\d*(?:e[-+]?\d+)?(?:[\s,\[\]]+-?\d+\.\d*(?:e[-+]?\d+)?){2,}"
-    r"|-?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?:[\s,\[\]]+-?\d+(?:\.\d*)?(?:e[-+]?\d+)?){5,}"
-)
-_VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+(?:\.\d+)?")
 
 
 class StepFailure(BaseModel):
@@ -74,36 +54,6 @@ def is_final(failure: StepFailure, attempts: int, times: int = 1) -> bool:
     """
     most = times * max(MOST_IN_A_ROW, attempts)
     return failure.in_a_row >= most or failure.total >= _ANY_REASON_FACTOR * most
-
-
-def reason_of(error: BaseException) -> str:
-    """An error as the reason of a failure: its type and its message in one line of `LONGEST_REASON` characters at most.
-
-    Passwords, keys and rows of numbers are masked: the reason is shown to operators, and class embeddings never are.
-    """
-    try:
-        message = str(error)
-    except Exception as unprintable:  # an error of any library may have a message that cannot be made
-        message = f"its message cannot be printed: {type(unprintable).__name__}"
-    kind = type(error).__name__
-    return shortened(f"{kind}: {masked(message)}" if message.strip() else kind)
-
-
-def masked(text: str) -> str:
-    """The beginning of the text, with passwords and keys as ``***``, and with rows of numbers as ``…``."""
-    if len(text) > _LONGEST_READ:
-        text = text[:_LONGEST_READ].rpartition(" ")[0]  # not the beginning of a password, which no pattern would know
-    return _NUMBERS.sub("…", _NAMED_SECRET.sub(r"\1***", mask_credentials(text)))
-
-
-def shortened(text: str, longest: int = LONGEST_REASON) -> str:
-    """The text in one line of ``longest`` characters at most. Characters that a terminal would obey are spelled out."""
-    return cut(one_line(" ".join(text.split())), longest)
-
-
-def identity(reason: str) -> str:
-    """What a reason has in common with other reasons of its kind: numbers, addresses and digests become ``#``."""
-    return _VARIABLE.sub("#", reason)
 
 
 def shard_step(shard: int) -> str:

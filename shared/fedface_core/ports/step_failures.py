@@ -14,7 +14,7 @@ class StepFailures(Protocol):
         """Count a failure of a step, in one atomic step, and return how often the step has failed.
 
         The step belongs to round ``number``, or to the run itself if that is None. The count of failures in a row begins
-        again at 1 if the reason is of another kind (`fedface_core.domain.failures.identity`). Of a reason that is longer
+        again at 1 if the reason is of another kind (`fedface_core.domain.reasons.identity`). Of a reason that is longer
         than `LONGEST_STORED_REASON` only the beginning counts. The failures of `MOST_FAILING_CLIENTS` clients are kept; that
         of a further client is returned, but not kept. `NotFoundError` if there is no such run, or the round was never
         opened.

@@ -21,7 +21,7 @@ from fedface_core.contracts.broker_keys import DEAD_LETTERS
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.dead_letter import LONGEST_BEGINNING, MOST_LETTERS, DeadLetter
-from fedface_core.domain.failures import masked, shortened
+from fedface_core.domain.reasons import masked, shortened
 from fedface_core.runtime.metrics import DROPPED_MESSAGES, UNKNOWN_QUEUE
 from fedface_core.runtime.received_message import UnreadableMessageError
 

@@ -16,7 +16,8 @@ from fedface_core.contracts.tasks import round_of, step_of
 from fedface_core.domain.commands import Command
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.facts import StepFailing
-from fedface_core.domain.failures import OUTLIVED, PROCESS_ENDED, is_client_step, is_final, reason_of
+from fedface_core.domain.failures import OUTLIVED, PROCESS_ENDED, is_client_step, is_final
+from fedface_core.domain.reasons import reason_of
 from fedface_core.ports import Ports
 from fedface_core.runtime.trail_notes import note
 

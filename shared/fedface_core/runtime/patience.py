@@ -26,7 +26,7 @@ from tenacity import (
 
 from fedface_core.domain.errors import MissingRightError, UnavailableError
 from fedface_core.domain.facts import Waiting
-from fedface_core.domain.failures import masked
+from fedface_core.domain.reasons import masked
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import WAITING_SECONDS, Dependency
 from fedface_core.runtime.trail_notes import note

@@ -196,7 +196,7 @@ def train_clients(
 def describes_trained(plan: Plan) -> bool:
     """Whether clients upload something that is made of features by the networks that they have trained."""
     strategy = strategy_of(plan)
-    return bool(strategy.upload_shapes(plan)) and strategy.describes_trained(plan)
+    return bool(strategy.upload_shapes(plan)) and strategy.needs_trained_features(plan)
 
 
 def _results(before_K: Tensor, after_K: Tensor, models: TrainedModels, uploads: Sequence[Tensors]) -> list[LocalResult]:

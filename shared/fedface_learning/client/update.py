@@ -13,8 +13,8 @@ from typing import Any, Final, NoReturn, TypeVar, final
 from torch import Tensor
 
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
-from fedface_core.domain.failures import reason_of
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.reasons import reason_of
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.client.enrolment import mean_embedding
 from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
@@ -25,7 +25,7 @@ from fedface_learning.memory_errors import is_out_of_memory
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, on_the_grid
 from fedface_learning.strategies import Tensors
-from fedface_learning.updates.checks import MEAN_EMBEDDING
+from fedface_learning.strategies.mean_embeddings import MEAN_EMBEDDING
 from fedface_learning.updates.class_parts import encode_kept
 from fedface_learning.updates.encoding import encode_residual, update_encoding_of
 from fedface_learning.updates.trained import TrainedUpdate

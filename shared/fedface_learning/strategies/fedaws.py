@@ -47,6 +47,6 @@ FEDAWS = replace(
     class_embedding_rate=_rate,
     uploads=_own_row,
     upload_shapes=_row_shape,
-    describes_trained=_needs_no_features,
+    needs_trained_features=_needs_no_features,
     finish=take_learnt_rows,
 )

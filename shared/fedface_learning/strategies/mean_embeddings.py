@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -15,7 +16,8 @@ from fedface_learning.objectives.class_sums import on_the_grid
 from fedface_learning.strategies.fedavg import FEDAVG, keep_class_embeddings
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors, with_uploaded_rows
 
-MEAN_EMBEDDING = "mean_embedding"
+MEAN_EMBEDDING: Final = "mean_embedding"
+"""The tensor in which a client uploads its mean embedding: at enrolment alone, later beside its model."""
 
 
 def class_embedding_of(network: EmbeddingNetwork, features_ND: Tensor) -> Tensor:
@@ -77,7 +79,7 @@ FOLLOWING = replace(
     FEDAVG,
     uploads=upload_mean_embedding,
     upload_shapes=mean_embedding_shape,
-    describes_trained=embeds_by_trained,
+    needs_trained_features=embeds_by_trained,
     renews_class_embedding=embeds_by_base,
     finish=take_uploaded_means,
 )

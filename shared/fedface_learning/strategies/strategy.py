@@ -111,7 +111,7 @@ class Strategy:
     """``uploads(client_round, features_ND)``: further tensors for a client's update.
 
     The raw features (N, D) are those of all the client's images by the trained network, or of none unless
-    ``describes_trained``.
+    ``needs_trained_features``.
     """
     upload_shapes: Callable[[Plan], Mapping[str, tuple[int, ...]]]
     """Name → shape of each tensor of ``uploads``. They are float32 and of unit length in the last dimension; an update with
@@ -122,7 +122,7 @@ class Strategy:
     which is the weight in the average. With 0 images, or None for this function, the aggregator takes no part."""
     finish: Callable[[ServerRound], ServerResult]
     """Ends a round on the aggregator: makes the next W. It may also train the network further, in place."""
-    describes_trained: Callable[[Plan], bool] = lambda _plan: True
+    needs_trained_features: Callable[[Plan], bool] = lambda _plan: True
     """Whether ``uploads``, if there are any, need features by the network that the client has trained."""
     renews_class_embedding: Callable[[Plan], bool] = lambda _plan: False
     """Whether a client moves its class embedding before it trains, towards the mean embedding of its images by the network

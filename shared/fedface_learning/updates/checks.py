@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 import torch
 from torch import Tensor
 
 from fedface_core.domain.errors import FedFaceError, UpdateRefusedError
-from fedface_core.domain.failures import reason_of
+from fedface_core.domain.reasons import reason_of
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.memory_errors import is_out_of_memory
 from fedface_learning.strategies import Tensors
+from fedface_learning.strategies.mean_embeddings import MEAN_EMBEDDING
 from fedface_learning.updates.careful_check import (
     CheckedUpdate,
     check_carefully,
@@ -36,9 +36,6 @@ from fedface_learning.updates.norm import (
     exact_norm,
     rough_norm,
 )
-
-MEAN_EMBEDDING: Final = "mean_embedding"
-"""The name of the one tensor of an enrolment update."""
 
 
 def enrolment_reference(embedding_size: int) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import structlog
 
 from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError, LostResidualError
-from fedface_core.domain.failures import LONGEST_REASON
+from fedface_core.domain.reasons import LONGEST_REASON
 from fedface_worker.public_reasons import public_reason
 
 NAME = "Ann Example"

@@ -17,8 +17,8 @@ from fedface_control.records import accepted_updates
 from fedface_core.contracts.tasks import AGGREGATOR
 from fedface_core.domain.commands import Command, FoldShard, ReduceRound
 from fedface_core.domain.facts import RoundAggregated
-from fedface_core.domain.failures import identity
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.reasons import identity
 from fedface_core.domain.round import Round, RoundPhase, RoundState, Tally
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import digest_in_order

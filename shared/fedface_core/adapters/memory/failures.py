@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fedface_core.domain.failures import (
-    LONGEST_STORED_REASON,
-    MOST_FAILING_CLIENTS,
-    StepFailure,
-    identity,
-    is_client_step,
-)
+from fedface_core.domain.failures import MOST_FAILING_CLIENTS, StepFailure, is_client_step
+from fedface_core.domain.reasons import LONGEST_STORED_REASON, identity
 
 
 def counted(failures: dict[str, StepFailure], step: str, reason: str, now: datetime) -> StepFailure:

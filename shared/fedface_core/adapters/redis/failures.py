@@ -8,14 +8,8 @@ import structlog
 
 from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
-from fedface_core.domain.failures import (
-    LONGEST_STORED_REASON,
-    MOST_FAILING_CLIENTS,
-    StepFailure,
-    identity,
-    is_client_step,
-    newest_first,
-)
+from fedface_core.domain.failures import MOST_FAILING_CLIENTS, StepFailure, is_client_step, newest_first
+from fedface_core.domain.reasons import LONGEST_STORED_REASON, identity
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,8 @@ from fedface_core.adapters.redis.lookup import RunLookup
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.deposit import Deposit, DepositReceipt
 from fedface_core.domain.devices import Wait
-from fedface_core.domain.failures import LONGEST_STORED_REASON, client_step, shard_step
+from fedface_core.domain.failures import client_step, shard_step
+from fedface_core.domain.reasons import LONGEST_STORED_REASON
 from fedface_core.domain.round import Tally
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.round_phase import PHASE_OF_DEPOSIT

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from fedface_core.domain.data_error import DataError, DataReason
-from fedface_core.domain.failures import LONGEST_REASON
+from fedface_core.domain.reasons import LONGEST_REASON
 
 PLACES = re.compile(r"{(\w+)}")
 

@@ -16,7 +16,7 @@ from fedface_core.domain.facts import (
     StepFailing,
     Waiting,
 )
-from fedface_core.domain.failures import LONGEST_REASON
+from fedface_core.domain.reasons import LONGEST_REASON
 
 RUN = "run-0123456789ab"
 FACT: TypeAdapter[Fact] = TypeAdapter(Fact)

@@ -12,9 +12,9 @@ from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.formats.flat_sum import sum_positions
+from fedface_learning.strategies.mean_embeddings import MEAN_EMBEDDING
 from fedface_learning.updates.careful_check import CheckedUpdate
 from fedface_learning.updates.checks import (
-    MEAN_EMBEDDING,
     check_mean_embedding,
     check_update,
     enrolment_reference,
