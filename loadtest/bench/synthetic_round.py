@@ -129,7 +129,7 @@ def _closed_round(plan: Plan, cohort: tuple[str, ...], model_sha256: str, class_
         number=1,
         phase=RoundPhase.AGGREGATING,
         cohort=cohort,
-        shard_size=plan.cohort.shard_size,
+        shard_size=plan.shard_size_for(len(cohort)),
         quorum=len(cohort),
         minimum=plan.cohort.minimum_for(plan.split.clients),
         opened_at=now,

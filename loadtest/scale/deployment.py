@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from fedface_core.domain.plan.cohort import CohortPlan
+
 
 class Workload(BaseModel):
     """The training rounds that are carried out."""
@@ -20,11 +22,17 @@ class Workload(BaseModel):
     """What a client trains for."""
     update_megabytes: float = Field(gt=0)
     delivery: Literal["single", "combined"] = "single"
-    shard_size: PositiveInt = 32
+    shard_size: PositiveInt | None = None
+    """None as a plan has it by default."""
     spreadout_steps: int = Field(default=10, ge=0)
     """Each compares every client with every other."""
     has_rows: bool = True
     """Whether clients read rows of W, which the reducer puts one by one; not with `gaussian-negatives`."""
+
+    @property
+    def clients_of_a_shard(self) -> int:
+        """How many clients a shard has; the last one may have fewer."""
+        return CohortPlan(shard_size=self.shard_size).shard_size_for(self.clients)
 
 
 class Deployment(BaseModel):

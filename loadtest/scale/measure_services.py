@@ -167,7 +167,7 @@ def _measure_round(ledger: RunLedger, meter: Meter, clients: int) -> None:
                 "client given",
             )
     else:
-        _measure_combined(ledger, meter, run.id, number, everyone, plan.cohort.shard_size)
+        _measure_combined(ledger, meter, run.id, number, everyone, plan.shard_size_for(len(everyone)))
     meter.measure("accepted_clients", 30, lambda _: ledger.accepted_clients(run.id, number), *of_cohort)
 
 

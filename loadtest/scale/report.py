@@ -98,7 +98,11 @@ def plot(grown: Sequence[Outcome], changed: Sequence[Outcome], file: Path) -> No
         bars.set_yticks(range(len(changed)), [each.scenario.label for each in changed])
         bars.invert_yaxis()
         bars.set_xlabel(f"seconds of a round of {changed[0].scenario.workload.clients:,} clients")
-        bars.set_xlim(0, 1.1 * sorted(lefts)[-3])  # the longest two, which spreadout bounds, run out of the picture
+        shown = 1.1 * sorted(lefts)[-3]
+        bars.set_xlim(0, shown)
+        for row, seconds in enumerate(lefts):
+            if seconds > shown:  # the longest two, which spreadout bounds, run out of the picture
+                bars.text(0.98 * shown, row, f"{seconds:,.0f}", ha="right", va="center", fontsize=6, color="white")
         bars.grid(axis="x")
         bars.legend(fontsize=6, loc="lower right")
         with whole_file(file) as written:

@@ -14,7 +14,7 @@ _UPDATE_MEGABYTES: Final = 1.18  # both of the reference network, of 294,128 par
 _WORKERS: Final = (1, 10, 100)
 _WORKERS_TO_AN_AGGREGATOR: Final = 10
 _LADDER_WORKERS: Final = 100
-_LARGE_SHARD: Final = 250
+_SMALL_SHARD: Final = 32  # what a small cohort has
 _MANY_RUNS: Final = 8
 
 
@@ -52,25 +52,25 @@ def ladder(clients: int) -> list[Scenario]:
     """What moves the walls of a round on a hundred workers. A row that begins with *and* has the changes of those above."""
     fedface = reference(clients)
     one_step = fedface.model_copy(update={"spreadout_steps": 1})
-    combined = one_step.model_copy(update={"delivery": "combined", "shard_size": _LARGE_SHARD})
+    combined = one_step.model_copy(update={"delivery": "combined"})
     gaussian = fedface.model_copy(update={"has_rows": False})
-    large_shards = gaussian.model_copy(update={"shard_size": _LARGE_SHARD})
+    small_shards = gaussian.model_copy(update={"shard_size": _SMALL_SHARD})
     few = deployment(_LADDER_WORKERS)
     large_store = few.model_copy(update={"store_cores": 80})
     many = large_store.model_copy(update={"aggregators": 40})
     return [
         Scenario("FedFace", fedface, few),
         Scenario("and one spreadout step", one_step, few),
-        Scenario("and combined, shards of 250", combined, few),
+        Scenario("and combined delivery", combined, few),
         Scenario("and 10 put rows (not built)", combined, few.model_copy(update={"row_putters": 10})),
         Scenario("gaussian-negatives", gaussian, few),
         Scenario("and S3 of 80 cores", gaussian, large_store),
         Scenario("and 40 aggregators", gaussian, many),
-        Scenario("and a tree (not built)", gaussian, many.model_copy(update={"fan_in": 32})),
-        Scenario("or shards of 250", large_shards, many),
+        Scenario("or that in shards of 32", small_shards, many),
+        Scenario("or with a tree (not built)", small_shards, many.model_copy(update={"fan_in": 32})),
         Scenario(
             "and 1,000 workers, S3 of 800",
-            large_shards,
+            gaussian,
             many.model_copy(update={"client_workers": 1000, "store_cores": 800}),
         ),
     ]
@@ -78,7 +78,7 @@ def ladder(clients: int) -> list[Scenario]:
 
 def many_runs(clients: int) -> list[Scenario]:
     """So many clients as those of some runs at once, on one Redis and on several, with workers enough."""
-    changes = {"has_rows": False, "shard_size": _LARGE_SHARD, "runs": _MANY_RUNS}
+    changes = {"has_rows": False, "runs": _MANY_RUNS}
     workload = reference(max(1, clients // _MANY_RUNS)).model_copy(update=changes)
     fleet = Deployment(client_workers=1000, aggregators=80, store_cores=640)
     return [

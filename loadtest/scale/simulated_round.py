@@ -110,7 +110,7 @@ class _World:
         of_a_client = times.work["client"].caller_seconds(workload.update_megabytes) + workload.training_ms / 1000
         few_enough = max(1, int(TIME_SLICE_SECONDS / of_a_client / _STEPS_OF_A_SLICE))
         self.clients_at_once = min(few_enough, ceil(workload.clients * workload.runs / _STEPS))
-        self.shape = RoundShape(workload.clients, workload.shard_size, workload.update_megabytes, workload.has_rows)
+        self.shape = RoundShape(workload.clients, workload.clients_of_a_shard, workload.update_megabytes, workload.has_rows)
 
     def process(self) -> Station:
         """The core of a process."""
@@ -172,8 +172,9 @@ class _Round:
         sizes = [len(task) for task in split_into_tasks(plan, everyone)]
         self.tasks = [range(last - size, last) for last, size in zip(accumulate(sizes), sizes, strict=True)]
         self.unsettled = workload.clients
+        size_of_a_shard = world.shape.shard_size
         self.unsettled_of = [
-            min(workload.shard_size, workload.clients - shard * workload.shard_size) for shard in range(world.shape.shards)
+            min(size_of_a_shard, workload.clients - shard * size_of_a_shard) for shard in range(world.shape.shards)
         ]
         self.objects_of: defaultdict[int, int] = defaultdict(int)
         self.folded: set[int] = set()
@@ -184,7 +185,7 @@ class _Round:
 
     def settle(self, clients: range) -> Iterator[int]:
         """Settle clients, and give the shards that this completes."""
-        size = self.world.workload.shard_size
+        size = self.world.shape.shard_size
         self.unsettled -= len(clients)
         for shard in range(clients.start // size, (clients.stop - 1) // size + 1):
             settled = len(range(max(clients.start, shard * size), min(clients.stop, (shard + 1) * size)))
@@ -240,7 +241,7 @@ def _deliver(world: _World, core: Station, current: _Round, clients: range) -> S
 
 
 def _deliver_combined(world: _World, core: Station, current: _Round, clients: range) -> Steps:
-    size = world.workload.shard_size
+    size = world.shape.shard_size
     first = clients.start
     while first < clients.stop:
         together = range(first, min(clients.stop, (first // size + 1) * size))

@@ -44,7 +44,7 @@ class ShardSums:
         self._plan = before.plan
         self._kind = RoundKind.of(before.number)
         self._images = images
-        size = before.plan.cohort.shard_size
+        size = before.plan.shard_size_for(len(cohort))
         self._shards = [cohort[first : first + size] for first in range(0, len(cohort), size)]
         self._model = model
         self._trainer = trainer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StrictFloat, model_validator
@@ -13,6 +14,8 @@ DEFAULT_MINIMUM: Final = 3
 """Of the updates behind a model. Who knows one of two updates, as each of the two clients does, can compute the other one
 from their average. For this reason, a sum that is published usually has three contributors at least (Hundepool et al.,
 *Statistical Disclosure Control*, 2012, chapter 4: the minimum frequency rule)."""
+DEFAULT_SHARD_SIZE: Final = 32
+"""Of small cohorts, and of masked updates."""
 LONGEST_SECONDS = 366 * 86_400  # far from the last date that `datetime` has
 LARGEST_NORM = 1e38  # about the largest number in single precision
 
@@ -57,7 +60,13 @@ class CohortPlan(PlanPart):
     deadline_seconds: Annotated[StrictFloat, Field(gt=0, le=LONGEST_SECONDS)] = Field(
         default=600.0, description="A round closes after this time; a year at most."
     )
-    shard_size: PositiveInt = Field(default=32, description="How many updates one aggregator task sums.")
+    shard_size: PositiveInt | None = Field(
+        default=None,
+        exclude_if=lambda shard_size: shard_size is None,
+        description="How many updates one aggregator task sums. By default 32, or the square root of the cohort if that is "
+        "more: then there are as many sums as each has updates, and no task has much more to add than another. It changes "
+        "no byte of the model.",
+    )
     attempts: PositiveInt = Field(
         default=5, description="How often the task of one client is delivered before the client counts as failed."
     )
@@ -76,6 +85,10 @@ class CohortPlan(PlanPart):
     def minimum_for(self, clients: int) -> int:
         """How many updates a model version is made of at least if the run has ``clients`` clients."""
         return min(DEFAULT_MINIMUM, clients) if self.minimum is None else self.minimum
+
+    def shard_size_for(self, clients: int) -> int:
+        """How many clients of a cohort of ``clients`` are in a shard, if their updates have no masks."""
+        return self.shard_size or max(DEFAULT_SHARD_SIZE, isqrt(clients))
 
     def wanted(self, clients: int) -> int:
         """How many updates a round should have if the run has ``clients`` clients."""

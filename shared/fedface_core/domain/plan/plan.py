@@ -11,7 +11,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.mask_graph import GraphParameters, choose_parameters
 from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, NormClippingPlan, SgdPlan
-from fedface_core.domain.plan.cohort import CohortPlan
+from fedface_core.domain.plan.cohort import DEFAULT_SHARD_SIZE, CohortPlan
 from fedface_core.domain.plan.compute import ComputePlan, is_default
 from fedface_core.domain.plan.data import DataPlan, SplitPlan
 from fedface_core.domain.plan.delivery import why_not_combined
@@ -159,9 +159,10 @@ class Plan(PlanPart):
 
     def shard_size_for(self, clients: int) -> int:
         """How many clients of a cohort of ``clients`` are in a shard; the last shard has what is left over."""
-        wanted = self.cohort.shard_size
         masks = self.secure_aggregation
-        return wanted if masks is None else masks.shard_size_for(clients, wanted)
+        if masks is not None:
+            return masks.shard_size_for(clients, self.cohort.shard_size or DEFAULT_SHARD_SIZE)
+        return self.cohort.shard_size_for(clients)
 
     def least_to_unmask(self, members: int) -> int:
         """Of how many updates a sum of a masked shard with so many members is at least.
@@ -339,8 +340,8 @@ class Plan(PlanPart):
                 self.update_encoding != Float32Plan()
             ),
             "delivery: combined updates are known to the worker that adds them; take 'single'": self.delivery != "single",
-            f"cohort.shard_size is {self.cohort.shard_size}; take {LEAST_SHARD} to {MOST_IN_SHARD}": not (
-                LEAST_SHARD <= self.cohort.shard_size <= MOST_IN_SHARD
+            f"cohort.shard_size is {self.cohort.shard_size}; take {LEAST_SHARD} to {MOST_IN_SHARD}": (
+                self.cohort.shard_size is not None and not LEAST_SHARD <= self.cohort.shard_size <= MOST_IN_SHARD
             ),
         }
         if any(reasons.values()):

@@ -209,6 +209,20 @@ def test_no_masked_shard_is_small_and_all_have_a_graph(clients: int, wanted: int
     assert all(can_be_masked(size, 0.2, 0.25, against) for size in sizes)
 
 
+@pytest.mark.parametrize(
+    ("cohort", "clients", "size"),
+    [({}, 10, 32), ({}, 1000, 32), ({}, 1100, 33), ({}, 100_000, 316), ({"shard_size": 5}, 100_000, 5)],
+)
+def test_shards_grow_with_the_square_root_of_the_cohort(cohort: dict[str, Any], clients: int, size: int) -> None:
+    assert Plan.model_validate({"cohort": cohort}).shard_size_for(clients) == size
+
+
+def test_masked_shards_are_no_larger_in_large_cohorts() -> None:
+    plan = Plan.model_validate(MASKED)
+    assert plan.cohort.shard_size is None
+    assert plan.shard_size_for(10_000) < 64
+
+
 def test_shards_that_no_size_would_mask_are_as_they_are_wanted() -> None:
     assert SecureAggregationPlan().shard_size_for(15, 32) == 32
     assert SecureAggregationPlan(corrupt=0.7).shard_size_for(100, 16) == 16
