@@ -129,8 +129,8 @@ class Attempt:
         too if its simulated device has to wait; its task then comes back when the wait is over.
         """
         with self._counting_errors():
-            stored, is_due = self._stored_or_due()
-            if not is_due:
+            stored = self._stored_update()
+            if stored is not None or not self._is_due():
                 return stored
             with self._failing():
                 return self._masked(make_update(self.workbench, self.invitation))
@@ -139,8 +139,8 @@ class Attempt:
     def fetch_inputs(self) -> TrainingInputs | AcceptedUpdate | None:
         """What the client trains with, or the record or None that `make_update` would return before it trains."""
         with self._counting_errors():
-            stored, is_due = self._stored_or_due()
-            if not is_due:
+            stored = self._stored_update()
+            if stored is not None or not self._is_due():
                 return stored
             with self._failing():
                 return TrainingInputs.fetch(self.workbench, self.invitation)
@@ -191,13 +191,9 @@ class Attempt:
                 UPDATE_BYTES.labels(self.invitation.plan.update_encoding.name).inc(accepted.size)
             log.debug("update_delivered", images=accepted.images, bytes=accepted.size)
 
-    def _stored_or_due(self) -> tuple[AcceptedUpdate | None, bool]:
-        """The record of the stored update if there is one; and whether the update is to be made now."""
-        if is_combined(self.invitation.plan, self.invitation.opened_round):
-            return None, True  # what an earlier attempt put, if anything, is an object of other clients too
-        # The first attempt looks too: after a lost ledger the round is opened again, and attempts are counted from 1.
-        stored = self._stored_update()
-        return stored, stored is None and self.number > 0 and not self._has_to_wait(Wait.TRAINING)
+    def _is_due(self) -> bool:
+        """Whether the update is to be made now. If the simulated device has to wait, the task comes back later."""
+        return self.number > 0 and not self._has_to_wait(Wait.TRAINING)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -242,10 +238,15 @@ class Attempt:
     def _stored_update(self) -> AcceptedUpdate | None:
         """The record of the update that an earlier attempt put before its worker was killed; None if there is none to use.
 
+        The first attempt looks too: after a lost ledger the round is opened again, and attempts are counted from 1. Combined
+        updates are not looked for: what an earlier attempt put, if anything, is an object of other clients too.
+
         An update that started from another model version is of no use. It exists if the ledger of an asynchronous round was
         lost, and the round was opened again from another model version. Neither is one that no client worker has signed for
         this client and this life of the run: anybody may have put it there before the client trained.
         """
+        if is_combined(self.invitation.plan, self.invitation.opened_round):
+            return None
         try:
             data = get_bounded(self.workbench.ports.artifacts, self._key, _most_bytes(self.invitation.plan))
             _, metadata = decode_tensors(data)

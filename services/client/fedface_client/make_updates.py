@@ -47,7 +47,7 @@ def make_updates(attempts: Sequence[Attempt], at_once: int) -> Iterator[list[Del
             yield [_known(attempt, found)]
         else:
             waiting[attempt.invitation.client_id] = (attempt, found)
-    for group in _trained(waiting, unencoded_groups):
+    for group in _train_groups(waiting, unencoded_groups):
         yield [Delivery(attempt, partial(attempt.finish, inputs, encode)) for attempt, inputs, encode in group]
         del group  # its memory, before the next group takes as much
 
@@ -63,7 +63,7 @@ def train_to_combine(attempts: Sequence[Attempt]) -> Iterator[list[tuple[Attempt
         for attempt, found in _inputs(attempts)
         if not isinstance(found, AcceptedUpdate)
     }
-    for group in _trained(waiting, trained_groups):
+    for group in _train_groups(waiting, trained_groups):
         finished = [
             (attempt, update)
             for attempt, inputs, made in group
@@ -91,7 +91,7 @@ def _inputs(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, TrainingInpu
             yield attempt, found
 
 
-def _trained(
+def _train_groups(
     waiting: dict[str, tuple[Attempt, TrainingInputs]],
     train: Callable[[LocalTrainer, Sequence[Trainee], TrainingRound], Iterator[Mapping[str, TrainedT]]],
 ) -> Iterator[list[tuple[Attempt, TrainingInputs, TrainedT]]]:

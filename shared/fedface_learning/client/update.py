@@ -118,7 +118,7 @@ def trained_groups(
     overwrites: use them before asking for the next group.
     """
     for group in _groups(trainer, trainees, training):
-        yield from _made_of_group(trainer, group, training, lambda result, trainee: _trained(result, trainee, training))
+        yield from _made_of_group(trainer, group, training, lambda result, trainee: _unencoded(result, trainee, training))
 
 
 def unencoded_groups(
@@ -211,7 +211,7 @@ def _naming_the_client(client: str, number: int) -> Iterator[None]:
         ) from error
 
 
-def _trained(result: LocalResult, trainee: Trainee, training: TrainingRound) -> TrainedUpdate:
+def _unencoded(result: LocalResult, trainee: Trainee, training: TrainingRound) -> TrainedUpdate:
     metadata = _declared(result, trainee, training)
     known = {"sha256": _NO_OBJECT, "size": encoded_size(result.models.places_beside(result.uploads), metadata)}
     return TrainedUpdate(AcceptedUpdate.model_validate(metadata | known), result.models, result.index, result.uploads)
