@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -129,7 +130,10 @@ def _bare(plan: Plan) -> tuple[BareLoop, Workload]:
     rows_CD = torch.stack([trainee.class_embedding_D for trainee in trainees])
     workload = workload_of(plan, images_CNCHW, rows_CD, initial_network(plan.model, plan.seed))
     device = torch.device(plan.compute.device)
-    return BareLoop(workload.network, workload.local, channels_last=False, device=device), workload
+    loop = BareLoop(workload.network, workload.local, channels_last=False, device=device)
+    # From the device's memory, as ours: else the loop would copy the model there for each client.
+    there = {name: tensor.to(device) for name, tensor in workload.initial.items()}
+    return loop, replace(workload, initial=there)
 
 
 def _bare_clients(loop: BareLoop, workload: Workload) -> None:

@@ -177,8 +177,9 @@ def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], Non
     if device.type == CPU:
         return work
     here = torch.cuda.current_stream()
-    # A stream for each recording: torch 2.13 frees the workspace of cuBLAS on a stream with the first graph that was
-    # recorded there, while others still use it (pytorch issue 193402).
+    # Another stream than that of recordings which are still in use: torch 2.13 frees the workspace of cuBLAS on a stream
+    # with the first graph that was recorded there (pytorch issue 193402). Torch gives 32 streams in turn, and a trainer
+    # keeps far fewer recordings.
     own = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     own.wait_stream(here)
     with torch.cuda.stream(own):

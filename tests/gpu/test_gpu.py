@@ -30,7 +30,7 @@ from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import encode_network
 from fedface_learning.pretraining import PretrainPlan, PretrainProgress, pretrain
-from fedface_learning.simulation.simulate import simulate
+from fedface_learning.simulation.simulate import BOUNDS, simulate
 from fedface_learning.strategies import STRATEGIES
 from loadtest.gpu.equality import check_all
 from loadtest.gpu.workloads import Noise, Size, plan_for, trainees_of
@@ -50,8 +50,13 @@ def test_updates_and_scores_are_equal_where_they_must_be(device: DeviceKind) -> 
         assert [f"{check.what}: {check.found}" for check in checks if not check.holds] == []
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("at_once", [1, 3])
+@pytest.mark.parametrize(
+    ("strategy", "at_once"),
+    [
+        *((strategy, at_once) for strategy in STRATEGIES for at_once in (1, 3)),
+        *((bound, 1) for bound in BOUNDS if bound != "chained"),
+    ],
+)
 def test_a_simulation_gives_equal_bytes_twice_and_is_near_that_of_the_cpu(
     device: DeviceKind, faces: Path, strategy: str, at_once: int
 ) -> None:
@@ -85,6 +90,11 @@ def test_recordings_that_were_dropped_leave_the_others_whole(device: DeviceKind)
         found = updates(trainer, images)
         assert len(found) == 3
         assert found == updates(new_trainer(), images)
+    # More recordings than there are streams, while the trainer keeps its own.
+    other = new_trainer()
+    for images in 7 * (2, 3, 4, 5, 6):
+        updates(other, images)
+    assert found == updates(trainer, images=2)
 
 
 def test_the_services_make_the_model_of_the_simulation(device: DeviceKind, faces: Path) -> None:

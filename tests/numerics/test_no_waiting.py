@@ -22,7 +22,7 @@ from fedface_learning import pretraining
 from fedface_learning.client.local_training import Trainee, TrainingRound, train_clients
 from fedface_learning.client.trainer import LocalTrainer, SingleNetwork
 from fedface_learning.client.vectorised_training import VectorisedNetworks
-from fedface_learning.data import FaceDataset
+from fedface_learning.data import CachedDataset, FaceDataset
 from fedface_learning.evaluation.compare import PAIRS_PER_BLOCK, pair_scores
 from fedface_learning.evaluation.faces import EmbeddedFaces
 from fedface_learning.evaluation.search import search
@@ -104,25 +104,33 @@ def waits_of(tiny_plan: Callable[..., Plan], strategy: str, at_once: int, steps:
 
 
 @pytest.mark.parametrize("strategy", ["gaussian-negatives", "public-negatives"])
+@pytest.mark.parametrize("batch", [10, None])
+@pytest.mark.parametrize("kept", [0, 1, 100])
 def test_an_aggregator_that_computes_there_waits_as_often_for_many_steps_as_for_one(
-    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, strategy: str, monkeypatch: pytest.MonkeyPatch
+    tiny_plan: Callable[..., Plan],
+    tiny_faces: FaceDataset,
+    strategy: str,
+    batch: int | None,
+    kept: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Whether the photographs of no person, of one or of all are there already."""
+    of_one = tiny_faces.images(tiny_faces.identities[0])
+    faces = CachedDataset(tiny_faces, kept * of_one.nbytes, GPU)
     monkeypatch.setattr(embedding, "refuse_overflow", lambda _features_ND: None)  # it waits, and goes by the values
     noted = []
     for steps in (1, 4):
-        own: dict[str, Any] = {"name": strategy, "public_steps": steps, "public_batch": 10}
+        own: dict[str, Any] = {"name": strategy, "public_steps": steps, "public_batch": batch}
         plan = tiny_plan(strategy=own, split={"public": 4, "clients": 8, "test": 2})
         size = plan.model.embedding_size
         network = initial_network(plan.model, 0)
         state = {PUBLIC: torch.zeros(4, size), **ClassSums.part_of(torch.eye(size)[0]).tensors()}
-        before = replace(
-            server_round(plan, network, torch.eye(4, size)), state=state, device=GPU, photographs=lambda: tiny_faces
-        )
+        before = replace(server_round(plan, network, torch.eye(4, size)), state=state, device=GPU, photographs=lambda: faces)
         take_part = STRATEGIES[strategy].take_part
         assert take_part is not None
         waits = HostWaits()
         with waits:
-            assert take_part(before) == 10
+            assert take_part(before) == (batch or 4 * len(of_one))
         noted.append(waits.noted)
         with waits:
             assert public_class_embeddings(before).device.type == "cpu"
@@ -130,8 +138,26 @@ def test_an_aggregator_that_computes_there_waits_as_often_for_many_steps_as_for_
     assert noted[0] == noted[1]
 
 
+@pytest.mark.parametrize("kept", [0, 1, 100])
+def test_photographs_that_are_shared_may_be_there_or_not(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "refuse_overflow", lambda _features_ND: None)
+    faces = CachedDataset(tiny_faces, kept * tiny_faces.images(tiny_faces.identities[0]).nbytes, GPU)
+    plan = tiny_plan(strategy="fedfr", split={"public": 4, "clients": 8, "test": 2})
+    round_1 = server_round(plan, initial_network(plan.model, 0), torch.eye(8, plan.model.embedding_size))
+    with HostWaits():
+        guidance = STRATEGIES["fedfr"].finish(replace(round_1, device=GPU, photographs=lambda: faces)).guidance
+    assert {tensor.device.type for tensor in guidance.values()} == {"cpu"}
+
+
 @pytest.mark.parametrize("augmentation", ["plain", "strong"])
-def test_a_step_of_a_pre_training_waits_for_nothing(tiny_plan: Callable[..., Plan], augmentation: str) -> None:
+@pytest.mark.parametrize("free", [0, 1 << 30])
+def test_a_step_of_a_pre_training_waits_for_nothing(
+    tiny_plan: Callable[..., Plan], augmentation: str, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the GPU has room for the images or not."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (free, free))
     with GPU:
         network = build_network(tiny_plan().model)
     plan = PretrainPlan.model_validate({"batch_size": 8, "epochs": 4, "augmentation": augmentation})

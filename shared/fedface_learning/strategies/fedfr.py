@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.plan.strategy import FedFRPlan
-from fedface_learning.device import copy_on
+from fedface_learning.device import HOST, copy_on, moved
 from fedface_learning.models.embedding import embed
 from fedface_learning.objectives.losses import cosface
 from fedface_learning.seeding import generator
@@ -74,7 +74,7 @@ def _shared(server_round: ServerRound) -> Tensors:
     labels_N = torch.cat([torch.full((len(images_NCHW),), label) for label, images_NCHW in enumerate(photographs)])
     order_N = torch.randperm(len(labels_N), generator=generator(plan.seed, "shared photographs"))
     drawn_S = order_N[: plan.strategy.shared_photographs].sort().values
-    images_SCHW = torch.cat(photographs).cpu()[drawn_S]
+    images_SCHW = torch.cat([moved(images_NCHW, HOST) for images_NCHW in photographs])[drawn_S]
     return {
         PUBLIC: public_class_embeddings(server_round),
         SHARED_IMAGES: images_SCHW,

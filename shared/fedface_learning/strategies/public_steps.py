@@ -91,7 +91,7 @@ def _losses_of_batches(
         chosen_n = drawn_n.sort().values
         places = zip(labels_N[chosen_n].tolist(), places_N[chosen_n].tolist(), strict=True)
         # Not all photographs as one tensor: it would be a copy of gigabytes for a batch of some hundreds.
-        images_nCHW = torch.stack([photographs[label][place] for label, place in places])
+        images_nCHW = torch.stack([moved(photographs[label][place], network.device) for label, place in places])
         images_nCHW = augment(images_nCHW, seed, step, plan.local_training.augmentations)
         yield map(
             part,
@@ -106,7 +106,8 @@ def public_class_embeddings(server_round: ServerRound) -> Tensor:
     at_once = suitable_batch_size(network.device)
     means: list[Tensor] = []
     for people in _people_at_once(public_photographs(server_round), at_once):
-        embeddings_ND = embed(network, torch.cat(people), at_once)
+        images_NCHW = torch.cat([moved(each_NCHW, network.device) for each_NCHW in people])
+        embeddings_ND = embed(network, images_NCHW, at_once)
         means += [each_ND.double().mean(dim=0) for each_ND in torch.split(embeddings_ND, [*map(len, people)])]
     return normalize(torch.stack(means).float().cpu(), dim=1)
 
@@ -124,6 +125,9 @@ def _people_at_once(photographs: Iterator[Tensor], most: int) -> Iterator[list[T
 
 
 def public_photographs(server_round: ServerRound) -> Iterator[Tensor]:
-    """The photographs (N, C, H, W), uint8, of each public identity, in their order."""
+    """The photographs (N, C, H, W), uint8, of each public identity, in their order.
+
+    Those that a GPU has no room for are in the memory of the processor, and the others on the GPU.
+    """
     faces = server_round.photographs()
     return (faces.images(identity) for identity in split_identities(faces.identities, server_round.plan.split).public)

@@ -123,6 +123,13 @@ def test_on_a_cpu_nothing_is_copied_and_nothing_changes() -> None:
         assert (tensors["a"] @ tensors["a"]).dtype is torch.float32
 
 
+def test_images_may_take_a_quarter_of_what_a_gpu_has_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (400, 1000))
+    gpu = torch.device("cuda")
+    assert room_for_images(gpu, 7) == 100
+    assert room_for_images(gpu, 120) == 120, "and as much as on a CPU in any case"
+
+
 def test_elsewhere_a_network_is_copied_and_tensors_are_made() -> None:
     network = torch.nn.Linear(2, 2)
     elsewhere = torch.device("meta")

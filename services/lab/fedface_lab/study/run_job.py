@@ -14,6 +14,7 @@ from fedface_lab.study.job_results import JobResult, ResultFolder, RoundResult, 
 from fedface_lab.study.pretrained import starting_network
 from fedface_learning.data import CachedDataset, open_photographs, split_identities
 from fedface_learning.data.identity_list import identity_list
+from fedface_learning.device import copy_on
 from fedface_learning.evaluation.cosine_counts import count_cosines
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.models.embedding import embed
@@ -41,7 +42,8 @@ def run_job(job: Job, folder: ResultFolder) -> None:
         rounds.append(RoundResult(number=finished.number, aggregation=finished.aggregation, scores=scores))
         if finished.number in (0, plan.rounds):
             assert verification is not None, "the first and the last round are always scored"
-            embeddings.append(torch.cat([embed(network, dataset.images(identity)) for identity in people]))
+            there = copy_on(network, torch.device(plan.compute.device))
+            embeddings.append(torch.cat([embed(there, dataset.images(identity)).cpu() for identity in people]))
             snapshots.append(Snapshot(roc=verification.roc, cosines=count_cosines(embeddings[-1], labels_N)))
 
     simulate(

@@ -19,7 +19,7 @@ def complaint_about(device: DeviceKind, precision: Precision) -> str | None:
 
 class ComputePlan(PlanPart):
     """What clients and evaluator compute with. Results differ in rounding between devices, between kinds of GPU, and between
-    precisions; on one kind of device, two runs of a plan are byte-identical.
+    precisions. On one kind of CPU two runs of a plan are byte-identical, and on one kind of GPU they are meant to be.
     """
 
     device: DeviceKind = Field(

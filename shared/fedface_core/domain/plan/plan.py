@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictFloat, model_validator
 
+from fedface_core.domain.device_kinds import CPU
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.mask_graph import GraphParameters, choose_parameters
@@ -249,6 +250,8 @@ class Plan(PlanPart):
             raise ValueError(
                 f"local_training.vectorised_clients: with the strategy {name!r} no two clients share a model; leave it out"
             )
+        if name == "chained" and self.compute.device != CPU:
+            raise ValueError("compute.device: the strategy 'chained' trains on the CPU alone; leave it out")
         if name == "chained" and not self.local_training.steps:
             raise ValueError("local_training.steps is 0; with the strategy 'chained' each client takes 1 step at least")
         if name in WITH_PUBLIC and self.split.public < 2:

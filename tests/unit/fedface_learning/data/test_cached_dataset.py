@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -32,6 +33,14 @@ def test_each_identity_is_read_once() -> None:
         for identity in ("bo", "ada"):
             assert torch.equal(cached.images(identity), CountingDataset().images(identity))
     assert counting.read == {"bo": 1, "ada": 1}
+
+
+def test_images_are_kept_on_the_device_as_far_as_it_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor)  # needs a GPU
+    cached = CachedDataset(CountingDataset(), max_bytes=24, device=torch.device("meta"))
+    for _ in range(2):
+        there = {identity: cached.images(identity).device.type for identity in CountingDataset.identities}
+        assert there == {"ada": "meta", "bo": "meta", "cy": "cpu"}
 
 
 def test_what_does_not_fit_is_read_again_each_time_and_evicts_nothing() -> None:
