@@ -25,9 +25,9 @@ from loadtest.peers.environments import installed_environment
 from loadtest.peers.measure import Repetition, measure
 from loadtest.peers.systems import SYSTEMS
 
-_OURS: Final = SYSTEMS["ours"]
+_OURS: Final = replace(SYSTEMS["ours"], label="FedFace, directory store")  # on a GPU one client worker trains
 _PFL: Final = SYSTEMS["pfl-1"]
-_COMBINED: Final = SYSTEMS["ours-combined"]
+_COMBINED: Final = replace(SYSTEMS["ours-combined"], label="FedFace, directory store, combined delivery")
 _LIMIT_SECONDS: Final = 3600.0
 """For a system with all its rounds: more than the time of all measurements, which ends it before."""
 _NOT_INSTALLED: Final = (
