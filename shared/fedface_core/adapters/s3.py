@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from minio import Minio
+from minio.credentials.credentials import Credentials
 from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
-from minio.error import MinioException, S3Error
+from minio.error import InvalidResponseError, MinioException, S3Error
+from minio.signer import sign_v4_s3
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, ResponseError, SSLError
 
@@ -31,13 +33,13 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 RETRIES = 4
 READ_RETRIES = 1  # fewer than RETRIES, since each may take READ_SECONDS
-MIN_PART_BYTES = 5 * 2**20  # S3 refuses smaller parts, except the last one
-LARGE_PART_BYTES = 32 * 2**20
 CONNECTIONS = 10
 PUTS_AT_ONCE = 8  # at most `CONNECTIONS`, so that no connection is closed after its request
+SENT_AT_ONCE_BYTES = 2**20  # these have to be on their way within `CONNECT_SECONDS`
 CHUNK_BYTES = 2**18  # what `read_into` reads at a time; it needs this much memory besides the caller's buffer
 
 _TO_THE_END = 0
+_UNSIGNED: Final = "UNSIGNED-PAYLOAD"  # the signature is one of the headers, not of the body
 _NO_OBJECT = "clock"  # nobody puts an object with this key: it is asked for only to see the date of the answer
 
 # The server's error code → what is wrong, and which of our settings to correct.
@@ -77,27 +79,34 @@ class S3Artifacts:
     ) -> None:
         self._server = f"the S3 server at {mask_url(endpoint)}"
         self._bucket = bucket
-        connect = partial(Minio, endpoint, access_key=access_key, secret_key=secret_key, region=region, secure=secure)
+        self._region = region
+        self._credentials = Credentials(access_key, secret_key)
+        self._connections = _connections(PoolManager, authorities)
+        connect = partial(Minio, endpoint, region=region, secure=secure)
+        with_keys = partial(connect, access_key=access_key, secret_key=secret_key)
         try:
-            self._client = connect(http_client=_connections(PoolManager, authorities))
-            self._client_of_new = connect(http_client=_connections(_OnlyNewObjects, authorities))
+            self._client = with_keys(http_client=self._connections)
+            self._client_of_new = with_keys(http_client=_connections(_OnlyNewObjects, authorities))
+            self._client_of_urls = connect(http_client=self._connections)
         except ValueError as error:
             raise InvalidInputError(
                 f"FEDFACE_S3_ENDPOINT must be host:port, such as minio:9000; it is {mask_url(endpoint)!r}: {error}"
             ) from error
 
-    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:  # noqa: ARG002 - it signs nothing
-        """Store an object, or replace it."""
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:  # noqa: ARG002 - no body is signed
+        """Store an object, or replace it, in one request: an interrupted put leaves nothing.
+
+        The client would join the parts, and hash the body to sign it (or, over TLS, for a header of MD5). This request is
+        signed without its body. Over HTTP it is left to whoever reads the object to notice a damaged one, by its signature
+        or its SHA-256 (ADR 13).
+        """
         check_key(key)
-        size = sum(map(len, data))
-        # An object is uploaded in one request, so that an interrupted put leaves nothing. But an object that is given in
-        # parts is not joined in memory: above 32 MB it is uploaded in several requests. If a process is killed in between,
-        # the uploaded parts stay without a key, and the server has to remove them.
-        largest_part = LARGE_PART_BYTES if len(data) > 1 else size
-        part_size = max(MIN_PART_BYTES, min(size, largest_part))
-        body = cast("BinaryIO", _PartsAsFile(data))
+        url = self._client_of_urls.get_presigned_url("PUT", self._bucket, key)  # a plain URL: this client has no keys
+        headers = self._put_headers(url, sum(map(len, data)))
         with self._translated_errors(key):
-            self._client.put_object(self._bucket, key, body, size, part_size=part_size, num_parallel_uploads=1)
+            answer = self._connections.urlopen("PUT", url, body=_pieces(data), headers=headers)
+            if answer.status != 200:
+                raise _refusal(answer)
 
     def put_once(self, key: str, *data: bytes | memoryview) -> bool:
         """Store an object if there is none under the key; returns whether this call has stored it.
@@ -226,6 +235,27 @@ class S3Artifacts:
                 if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                     raise
 
+    def _put_headers(self, url: str, size: int) -> dict[str, str]:
+        """The headers of the request that puts ``size`` bytes at ``url``, with their signature."""
+        now = datetime.now(UTC)
+        parts = urlsplit(url)
+        signed = sign_v4_s3(
+            method="PUT",
+            url=parts,
+            region=self._region,
+            headers={
+                "Host": parts.netloc,
+                "Content-Length": str(size),
+                "Content-Type": "application/octet-stream",
+                "x-amz-content-sha256": _UNSIGNED,
+                "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ"),
+            },
+            credentials=self._credentials,
+            content_sha256=_UNSIGNED,
+            date=now,
+        )
+        return {name: str(value) for name, value in signed.items()}
+
     def _read(self, key: str, start: int, length: int) -> bytes:
         with self._translated_errors(key, start):
             response = self._client.get_object(self._bucket, key, offset=start, length=length)
@@ -294,21 +324,16 @@ def _stored_object(item: Object) -> StoredObject:
     return StoredObject(item.object_name, item.last_modified)
 
 
-class _PartsAsFile(io.RawIOBase):
-    """The parts of an object as a file that can be read. A read of exactly one part that is bytes copies nothing."""
+def _pieces(parts: Sequence[bytes | memoryview]) -> Sequence[memoryview]:
+    """The parts of an object in pieces that are sent one after the other, and again if the request is repeated."""
+    views = [memoryview(part) for part in parts]
+    starts = [range(0, len(view), SENT_AT_ONCE_BYTES) for view in views]
+    return [view[at : at + SENT_AT_ONCE_BYTES] for view, begins in zip(views, starts, strict=True) for at in begins]
 
-    def __init__(self, parts: Sequence[bytes | memoryview]) -> None:
-        self._parts = deque(parts)
 
-    def read(self, size: int = -1) -> bytes:
-        """The next ``size`` bytes, or all remaining bytes if they are fewer. The client always gives a size."""
-        pieces: list[bytes | memoryview] = []
-        while size and self._parts:
-            part = self._parts.popleft()
-            if len(part) > size:
-                view = memoryview(part)
-                part = view[:size]
-                self._parts.appendleft(view[size:])
-            pieces.append(part)
-            size -= len(part)
-        return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+def _refusal(answer: BaseHTTPResponse) -> MinioException:
+    """What the server says in place of having stored an object."""
+    kind = answer.headers.get("Content-Type", "")
+    if "application/xml" in kind.split(";"):
+        return S3Error.fromxml(answer)
+    return InvalidResponseError(answer.status, kind, answer.data.decode(errors="replace"))
