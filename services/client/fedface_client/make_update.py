@@ -13,7 +13,6 @@ from fedface_client.invitation import Invitation
 from fedface_core.contracts import object_keys
 from fedface_core.domain.declaration import check_declaration
 from fedface_core.domain.errors import ArtifactMissingError, LostResidualError
-from fedface_core.domain.ids import client_index
 from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.ports import ArtifactStore, Ports
@@ -25,7 +24,7 @@ from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update, enrolment_update, training_update
 from fedface_learning.device import prepare_device
-from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.updates.class_parts import decode_kept, kept_limit
 from fedface_learning.updates.encoding import decode_residual, residual_limit, update_encoding_of
 from fedface_worker.checked_artifacts import get_checked
@@ -117,14 +116,8 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
 def own_class_embedding(artifacts: ArtifactStore, opened_round: Round, client: str, size: int) -> Tensor:
     """The client's own row of the W that the round starts from: float32 (D,), where D is ``size``. No other row is read."""
     assert opened_round.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
-    run = opened_round.run_id
-    sha256 = opened_round.class_embeddings_sha256
-    try:
-        row = artifacts.get(object_keys.row(run, sha256, client))
-    except ArtifactMissingError:  # an earlier version put class embeddings as a whole only
-        first, length = row_range(client_index(client), size)
-        row = artifacts.get_range(object_keys.class_embeddings(run, sha256), first, length)
-    return decode_class_embeddings(row, size)[0]
+    key = object_keys.row(opened_round.run_id, opened_round.class_embeddings_sha256, client)
+    return decode_class_embeddings(artifacts.get(key), size)[0]
 
 
 def _kept_class_embedding(ports: Ports, invitation: Invitation) -> Tensor:
