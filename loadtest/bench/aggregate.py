@@ -10,6 +10,7 @@ import typer
 
 from fedface_cli.command_options import with_json
 from fedface_stack.up import Artifacts
+from loadtest.bench.control import Delivery
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +30,9 @@ def aggregate(
     artifacts: Annotated[
         Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.DIRECTORY,
+    delivery: Annotated[
+        Delivery, typer.Option(help="The plan's delivery. Combined: each client is a combined update of its own.")
+    ] = Delivery.SINGLE,
     repetitions: Annotated[int, typer.Option(min=1, help="How often each rate is measured, in turns.")] = 5,
     plot_file: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Plot memory against the number of updates: PNG or PDF.")
@@ -48,7 +52,8 @@ def aggregate(
     check_plot_file("--plot", plot_file)
     console = talk_console()
     with console.status("measuring") as status:
-        report = measure_aggregation(_parse_sizes(sizes), updates, artifacts.value, repetitions, status.update)
+        named = _parse_sizes(sizes)
+        report = measure_aggregation(named, updates, artifacts.value, delivery.value, repetitions, status.update)
     _show(report, console)
     print_report(report)
     if plot_file is not None:
@@ -77,7 +82,7 @@ def _show(report: AggregateReport, console: Console) -> None:
         "fold / store": [str(each.ratio) for each in sizes],
         "CPU ms an update": [str(each.rates.fold_cpu_ms) for each in sizes],
     }
-    title = f"Folding, artifacts in {report.artifacts}: median [least, most]"
+    title = f"Folding, artifacts in {report.artifacts}, {report.delivery} delivery: median [least, most]"
     show_table(console, title, _columns(rates), report.machine)
     points = [(each, memory) for each in sizes for memory in each.memory]
     memory = {
@@ -85,7 +90,7 @@ def _show(report: AggregateReport, console: Console) -> None:
         "idle MB": [f"{memory.idle_mb:.0f}" for _, memory in points],
         "folding takes": [f"{memory.peak_folding_mb - memory.idle_mb:.0f}" for _, memory in points],
         "with the reduce": [f"{memory.peak_mb - memory.idle_mb:.0f}" for _, memory in points],
-        "3 models + 100": [f"{3 * each.update_mb + 100:.0f}" for each, _ in points],
+        "3 models + 100": [f"{each.bound_mb:.0f}" for each, _ in points],
     }
     show_table(console, "Memory of one aggregator, MB above idle at most", _columns(memory), report.machine)
     timed = [(each, times) for each in sizes for times in each.rounds]

@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from fedface_core.contracts import object_keys
 from fedface_core.files.whole_file import whole_file
 from loadtest.bench.aggregator_process import (
     MemoryFigures,
@@ -42,6 +43,7 @@ class SizeFigures(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     size: str
+    model_mb: float
     update_mb: float
     rates: RateFigures
     memory: tuple[MemoryFigures, ...]
@@ -54,16 +56,27 @@ class SizeFigures(BaseModel):
         """The rate of folding divided by the rate of the store alone, repetition by repetition."""
         return ratios(self.rates.fold.values, self.rates.store.values)
 
+    @property
+    def bound_mb(self) -> float:
+        """How much memory above idle an aggregator may take, in MB."""
+        return 3 * self.model_mb + 100
+
 
 class AggregateReport(BenchmarkReport):
     """What `fedface bench aggregate` reports."""
 
     artifacts: str
+    delivery: Literal["single", "combined"]
     sizes: tuple[SizeFigures, ...]
 
 
 def measure_aggregation(
-    sizes: Sequence[str], updates: int, artifacts: str, repetitions: int, show_status: Callable[[str], None]
+    sizes: Sequence[str],
+    updates: int,
+    artifacts: str,
+    delivery: Literal["single", "combined"],
+    repetitions: int,
+    show_status: Callable[[str], None],
 ) -> AggregateReport:
     """Measure each size in its own store, ``"directory"`` or ``"s3"``; ``show_status`` is called with the current step.
 
@@ -76,7 +89,8 @@ def measure_aggregation(
         with _empty_store(artifacts) as location:
             most = max(_FEWEST_UPDATES, updates // _UPDATES_DIVISOR[size])
             show_status(f"{size}: putting {most} updates")
-            whole = put_round(location, size, most)
+            whole = put_round(location, size, most, delivery)
+            model_mb = location.open().size(object_keys.model(whole.round.model_sha256)) / 1e6
             update_mb = next(iter(whole.accepted.values())).size / 1e6
             show_status(f"{size}: rates")
             rates = run_in_process(
@@ -87,8 +101,10 @@ def measure_aggregation(
             memory = tuple(run_in_process(measure_memory, whole.first(count)) for count in counts)
             show_status(f"{size}: rounds of {most}")
             rounds = tuple(run_in_process(measure_round, whole, processes) for processes in (1, 2))
-            figures.append(SizeFigures(size=size, update_mb=update_mb, rates=rates, memory=memory, rounds=rounds))
-    return AggregateReport(machine=machine, artifacts=artifacts, sizes=tuple(figures))
+            figures.append(
+                SizeFigures(size=size, model_mb=model_mb, update_mb=update_mb, rates=rates, memory=memory, rounds=rounds)
+            )
+    return AggregateReport(machine=machine, artifacts=artifacts, delivery=delivery, sizes=tuple(figures))
 
 
 def plot_memory(report: AggregateReport, file: Path) -> None:
@@ -104,7 +120,7 @@ def plot_memory(report: AggregateReport, file: Path) -> None:
         updates = [memory.updates for memory in each.memory]
         peaks = [memory.peak_folding_mb - memory.idle_mb for memory in each.memory]
         (line,) = axes.plot(updates, peaks, marker="o", label=f"{each.size}, {each.update_mb:.1f} MB")
-        axes.axhline(3 * each.update_mb + 100, color=line.get_color(), linestyle=":", linewidth=1)
+        axes.axhline(each.bound_mb, color=line.get_color(), linestyle=":", linewidth=1)
     axes.set(xscale="log", xlabel="updates folded", ylabel="MB above idle at most")
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -76,7 +76,7 @@ def measure_rates(synthetic: SyntheticRound, repetitions: int) -> RateFigures:
     """Read every update from the store, then fold every update, ``repetitions`` times after a first time to warm up."""
     workbench = _aggregator(synthetic)
     store = synthetic.location.open()
-    keys = [object_keys.update(synthetic.round.run_id, 1, client) for client in synthetic.accepted]
+    keys = [synthetic.key(client) for client in synthetic.accepted]
     megabytes = sum(update.size for update in synthetic.accepted.values()) / 1e6
     cpu_ms: dict[str, list[float]] = {"store": [], "fold": []}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -17,16 +18,20 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
-from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.domain.update import AcceptedUpdate, group_digest
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_core.runtime.patience import with_patience
+from fedface_learning.aggregation import StartingPoint, TrainingPartial
 from fedface_learning.client.enrolment import random_class_embeddings
 from fedface_learning.formats.class_embeddings import encode_class_embeddings
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import encode_network, network_tensors
 from fedface_learning.seeding import generator
+from fedface_learning.strategies import Tensors
+from fedface_learning.updates.trained import TrainedModels, TrainedUpdate
 from fedface_worker.workbench import Workbench
 from loadtest.bench.reference_workload import REFERENCE_NETWORK
 
@@ -40,6 +45,8 @@ NETWORKS: Final[dict[str, dict[str, object]]] = {
 
 _IMAGES: Final = 10
 _PATIENCE_SECONDS: Final = 60.0
+_NOT_YET_KNOWN: Final = {"sha256": "0" * 64, "size": 1}
+"""Of an update that is not encoded."""
 
 
 class StoreLocation(BaseModel):
@@ -86,19 +93,32 @@ class SyntheticRound(BaseModel):
         members = (self.round.shard_members(shard) for shard in range(self.round.shards))
         return [{client: self.accepted[client] for client in clients} for clients in members]
 
+    def key(self, client: str) -> str:
+        """The key of the object with a client's update."""
+        return _key(self.plan, client)
+
     def workbench(self) -> Workbench:
         """A workbench with the store as an aggregator has it (patient and counted), and with an empty ledger in memory."""
         ports = Ports(MemoryLedger(), CountedArtifacts(self.location.open()), RecordingPublisher(), SystemClock())
         return Workbench(with_patience(ports, _PATIENCE_SECONDS))
 
 
-def put_round(location: StoreLocation, size: str, updates: int) -> SyntheticRound:
+def put_round(
+    location: StoreLocation, size: str, updates: int, delivery: Literal["single", "combined"] = "single"
+) -> SyntheticRound:
     """Put the model version, the class embeddings and ``updates`` updates of one of `NETWORKS`.
 
-    Each update is the model with a little noise of its own.
+    Each update is the model with a little noise of its own. With combined delivery each is a combined update of its own,
+    which has one client: so an aggregator reads as many objects of their size as it can get.
     """
     plan = Plan.model_validate(
-        {"model": NETWORKS[size], "data": {"dataset": "synthetic"}, "split": {"clients": updates, "test": 2}, "rounds": 1}
+        {
+            "model": NETWORKS[size],
+            "data": {"dataset": "synthetic"},
+            "split": {"clients": updates, "test": 2},
+            "rounds": 1,
+            "delivery": delivery,
+        }
     )
     store = location.open()
     network = initial_network(plan.model, plan.seed)
@@ -108,17 +128,37 @@ def put_round(location: StoreLocation, size: str, updates: int) -> SyntheticRoun
     store.put(object_keys.class_embeddings(RUN, sha256_hex(rows)), rows)
     metadata = {"images": _IMAGES, "loss_before": 0.5, "loss_after": 0.25, "started_from": sha256_hex(model)}
     accepted: dict[str, AcceptedUpdate] = {}
+    start = StartingPoint(plan, sha256_hex(model), lambda: StoredTensors(io.BytesIO(model)))
     for client in map(client_id, range(updates)):
         draws = generator(plan.seed, "workbench", client)
         trained = {
             name: tensor + 1e-4 * torch.randn(tensor.shape, generator=draws) if tensor.is_floating_point() else tensor
             for name, tensor in network_tensors(network).items()
         }
-        data = encode_tensors(trained, metadata)
-        store.put(object_keys.update(RUN, 1, client), data)
-        accepted[client] = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
+        if delivery == "combined":
+            data = _combined_update(client, trained, AcceptedUpdate.model_validate(metadata | _NOT_YET_KNOWN), start)
+        else:
+            data = encode_tensors(trained, metadata)
+        store.put(_key(plan, client), data)
+        known = {"sha256": sha256_hex(data), "size": len(data)}
+        group = {"group": group_digest([client])} if delivery == "combined" else {}
+        accepted[client] = AcceptedUpdate.model_validate(metadata | known | group)
     closed = _closed_round(plan, tuple(accepted), sha256_hex(model), sha256_hex(rows))
     return SyntheticRound(location=location, plan=plan, round=closed, accepted=accepted)
+
+
+def _key(plan: Plan, client: str) -> str:
+    if plan.delivery == "combined":
+        return object_keys.combined_update(RUN, 1, group_digest([client]))
+    return object_keys.update(RUN, 1, client)
+
+
+def _combined_update(client: str, trained: Tensors, declared: AcceptedUpdate, start: StartingPoint) -> bytes:
+    """The object that a worker puts if it delivers this client alone."""
+    models = TrainedModels({name: tensor.unsqueeze(0) for name, tensor in trained.items()})
+    partial = TrainingPartial()
+    partial.fold_trained({client: TrainedUpdate(declared, models, 0, {})}, start)
+    return b"".join(partial.encoded_parts())
 
 
 def _closed_round(plan: Plan, cohort: tuple[str, ...], model_sha256: str, class_embeddings_sha256: str) -> Round:

@@ -42,7 +42,8 @@ class ReadAhead:
 
     ``objects`` are the keys in order, each with the size that was accepted. An object is refused if that is more than
     ``limit`` bytes, which is found before it is read, or if its real size is another one. At most one object is in memory,
-    and besides it `READS_AT_ONCE` blocks and `BYTES_AHEAD` bytes. Their memory is used again.
+    and besides it `READS_AT_ONCE` blocks and `BYTES_AHEAD` bytes. Their memory is used again. Of an object with more than
+    ``held`` bytes only one block is in memory; without ``held`` there is no such object.
 
     An object of one block is hashed by the thread that reads it, since several threads can hash at once. A thread calls
     ``check`` with each key before the object's last block is given, and may refuse it. ``check`` also gets the object's
@@ -56,21 +57,24 @@ class ReadAhead:
         limit: int,
         check: Callable[[str, int, bytes | None], None] = lambda _key, _size, _behind: None,
         behind: int = 0,
+        held: int | None = None,
     ) -> None:
         self._artifacts = artifacts
         self._objects = iter(objects)
         self._limit = limit
+        self._held = limit if held is None else min(held, limit)
         self._check = check
         self._behind = behind
         # A multiple of 8, so that no value is split.
         self._block_bytes = min(limit + behind + -(limit + behind) % 8, BLOCK_BYTES)
         blocks_ahead = min(READS_AT_ONCE, BYTES_AHEAD // self._block_bytes)
-        blocks = -(-limit // self._block_bytes) + blocks_ahead
+        blocks = -(-self._held // self._block_bytes) + blocks_ahead
         self._free_blocks = [bytearray(self._block_bytes) for _ in range(blocks)]
         self._blocks_in_use: list[bytearray] = []
         self._to_begin = ((key, size, start) for key, size in objects for start in self._starts(size))
         self._begun: deque[_Read] = deque()  # in order; those of the current object come first
         self._of_current_object = 0
+        self._gives_block_by_block = False  # the current object is larger than what is held
         self._for_threads: SimpleQueue[_Read | None] = SimpleQueue()
         self._stopped = False
         # Each thread gets the caller's context, in which log entries and notes name the run.
@@ -97,7 +101,8 @@ class ReadAhead:
             self._for_threads.put(None)
 
     def next_object(self) -> Iterator[memoryview]:
-        """The blocks of the next object in order. They are valid until the next call of this method.
+        """The blocks of the next object in order. They are valid until the next call of this method; of an object that is
+        too large to be held, until the next block is taken.
 
         The iterator raises `UpdateRefusedError` if the object is missing, has another size than accepted or is larger than
         the limit, and an error of the store.
@@ -106,10 +111,9 @@ class ReadAhead:
             error = self._taken().size.exception()
             if error is not None and not isinstance(error, UpdateRefusedError):
                 raise error
-        self._free_blocks += self._blocks_in_use
-        self._blocks_in_use.clear()
-        self._begin_reads()
+        self._use_again()
         key, accepted_size = next(self._objects)
+        self._gives_block_by_block = accepted_size > self._held
         self._of_current_object = len(self._starts(accepted_size))
         blocks = self._blocks(key, accepted_size)
         if self._of_current_object != 1:
@@ -138,6 +142,12 @@ class ReadAhead:
         """Where the blocks of an object of this size begin. One that is too large is not read."""
         return range(0, size if size <= self._limit else 0, self._block_bytes)
 
+    def _use_again(self) -> None:
+        """Read the next blocks into the memory of those that were used."""
+        self._free_blocks += self._blocks_in_use
+        self._blocks_in_use.clear()
+        self._begin_reads()
+
     def _begin_reads(self) -> None:
         """Have the next blocks read, in order, as many as there is memory for: so the object that is due is among them."""
         while self._free_blocks and (due := next(self._to_begin, None)) is not None:
@@ -147,6 +157,8 @@ class ReadAhead:
 
     def _taken(self) -> _Read:
         """The next read of the current object. It may still go on."""
+        if self._gives_block_by_block:
+            self._use_again()
         read = self._begun.popleft()
         self._of_current_object -= 1
         self._blocks_in_use.append(read.block)

@@ -1,14 +1,15 @@
 """A combined update: the exact sum of several clients' contributions, as one object that the worker which trained them puts.
 
-It is a partial of a few clients, so the aggregator merges it as it is, and the model has the bytes of the other way. The
+It is a partial of a few clients, so the aggregator merges it as it is, and the model has the bytes of the other way. Its sum
+is twice as large as a model, so it is neither joined nor decoded: once all else is checked, it is merged part by part. The
 worker has checked what is checked of single updates (norm, ranges, finite values); the aggregator cannot. So combined
 updates are for simulations.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import BinaryIO
 
 from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason, group_digest
@@ -17,7 +18,7 @@ from fedface_learning.aggregation.partial import StartingPoint
 from fedface_learning.aggregation.training_partial import TrainingPartial
 from fedface_learning.strategies import Tensors
 from fedface_learning.updates.careful_check import check_directions, check_dtype, check_names, check_shape
-from fedface_learning.updates.checks import read_accepted, refusing_what_fails
+from fedface_learning.updates.checks import refusing_what_fails
 from fedface_learning.updates.form import UpdateForm
 
 _BYTES_OF_A_CLIENT = 4096
@@ -31,30 +32,28 @@ def combined_limit(start: StartingPoint, clients: int) -> int:
     return 2 * form.size_limit + clients * (_BYTES_OF_A_CLIENT + further)
 
 
-def read_combined(
-    blocks: Iterable[memoryview], members: Mapping[str, AcceptedUpdate], start: StartingPoint
-) -> TrainingPartial:
+def read_combined(file: BinaryIO, members: Mapping[str, AcceptedUpdate], start: StartingPoint) -> TrainingPartial:
     """The partial in a combined update of exactly these clients, each with what was accepted of it.
 
-    Of the object's own numbers only the sum is used; whatever follows from what was accepted is counted from that.
-    `UpdateRefusedError` if the object is not the one accepted, if others are in it, or if anything in it does not fit the
-    plan and what was accepted.
+    ``file`` is the object, which must be the accepted one: its size and SHA-256 are not checked here. Of the object's own
+    numbers only the sum is used; whatever follows from what was accepted is counted from that. The sum is read from the file
+    when the partial is merged into another, and nothing that could refuse it is left to that. `UpdateRefusedError` if others
+    are in the object, or if anything in it does not fit the plan and what was accepted.
     """
     accepted = next(iter(members.values()))
     if {update.group for update in members.values()} != {group_digest(members)}:
         raise UpdateRefusedError(
             RefusalReason.CHANGED, f"the combined update {accepted.group} was not accepted of exactly the clients in it"
         )
-    data = b"".join(read_accepted(blocks, accepted))
     with refusing_what_fails():
         try:
-            found = TrainingPartial.read(io.BytesIO(data))
+            found = TrainingPartial.read(file)
         except (DamagedObjectError, UnknownSchemaError) as error:
             raise UpdateRefusedError(RefusalReason.MALFORMED, str(error)) from error
         partial = _counted(found, members, start)
         if partial.folded:
             _require_sum_of(found.changes, start)
-            partial.changes.merge(found.changes)
+            partial.changes = found.changes
     partial.size = accepted.size
     return partial
 

@@ -110,6 +110,26 @@ def test_an_object_that_is_not_taken_is_passed_over(store: Watched) -> None:
         assert b"".join(reading.next_object()) == store.get("u/2")
 
 
+def test_of_an_object_that_is_not_held_one_block_is_in_memory_at_a_time(store: Watched) -> None:
+    store.put("u/0", bytes(range(20)) * BLOCK)
+    objects = sized_objects(store)
+    most = 3 + read_ahead.READS_AT_ONCE
+    with ReadAhead(store, objects, 20 * BLOCK, held=3 * BLOCK) as reading:
+        with store.has_read:
+            assert store.has_read.wait_for(lambda: len(store.read) >= most, timeout=30)
+            assert not store.has_read.wait_for(lambda: len(store.read) > most, timeout=0.2)
+        assert b"".join(bytes(block) for block in reading.next_object()) == store.get("u/0")
+        for key, _ in objects[1:]:
+            assert b"".join(reading.next_object()) == store.get(key), "smaller objects are held"
+
+
+def test_an_object_that_is_not_held_and_not_taken_is_passed_over(store: Watched) -> None:
+    store.put("u/0", bytes(30 * BLOCK))
+    with ReadAhead(store, sized_objects(store), 30 * BLOCK, held=3 * BLOCK) as reading:
+        next(reading.next_object())
+        assert b"".join(reading.next_object()) == store.get("u/1")
+
+
 def test_large_blocks_are_bounded_by_their_bytes(store: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_ahead, "BYTES_AHEAD", 2 * BLOCK)
     with ReadAhead(store, sized_objects(store), 3 * BLOCK), store.has_read:

@@ -66,13 +66,7 @@ class MemorySettlement(MemoryRuns):
 
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
         """Record the update of an invited client that has not settled, in one atomic step."""
-        with self._lock:
-            state = self._state(run_id, number)
-            refused = state.refusal(client, self._clock.now())
-            if refused is None:
-                state.settle(client, self._clock.now())
-                state.accepted[client] = update
-            return state.receipt(client, refused)
+        return self.accept_all(run_id, number, {client: update})
 
     def accept_all(self, run_id: str, number: int, updates: Mapping[str, AcceptedUpdate]) -> Receipt:
         """Record the updates of several invited clients of one shard, in one atomic step: all of them, or none."""

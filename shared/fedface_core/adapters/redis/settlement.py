@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from itertools import chain
+from typing import Literal
 
 from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
@@ -67,34 +68,21 @@ class RedisSettlement(RunLookup):
 
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
         """Record the update of an invited client that has not settled, in one atomic step."""
-        return self._settle(run_id, number, client, "accepted", update.model_dump_json())
+        return self.accept_all(run_id, number, {client: update})
 
     def accept_all(self, run_id: str, number: int, updates: Mapping[str, AcceptedUpdate]) -> Receipt:
         """Record the updates of several invited clients of one shard, in one atomic step: all of them, or none."""
-        keys = round_keys(run_id, number)
-        clients = [part for client in sorted(updates) for part in (client, updates[client].model_dump_json())]
-        answer = self._server.run_script(
-            "accept_all.lua",
-            keys=[
-                keys.unsettled,
-                keys.shards,
-                keys.accepted,
-                keys.accepted_shards,
-                keys.late,
-                run_keys(run_id).answered,
-                keys.failures,
-                keys.activity,
-            ],
-            args=[keys.round, keys.members, self._given_time(), RoundKind.of(number).value, client_step(""), *clients],
-        )
-        return self._receipt(answer, run_id, number)
+        values = {client: updates[client].model_dump_json() for client in sorted(updates)}
+        return self._settle(run_id, number, "accepted", values)
 
     def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
         """Record that an invited client that has not settled will send no update, and why, in one atomic step."""
-        return self._settle(run_id, number, client, "failed", reason[:LONGEST_STORED_REASON])
+        return self._settle(run_id, number, "failed", {client: reason[:LONGEST_STORED_REASON]})
 
-    def _settle(self, run_id: str, number: int, client: str, outcome: Literal["accepted", "failed"], value: str) -> Receipt:
-        """Settle a client by settle.lua. ``value`` is its update as JSON, or the reason why it failed."""
+    def _settle(
+        self, run_id: str, number: int, outcome: Literal["accepted", "failed"], values: Mapping[str, str]
+    ) -> Receipt:
+        """Settle clients of one shard. ``values`` has the update of each as JSON, or the reason why it failed."""
         keys = round_keys(run_id, number)
         answer = self._server.run_script(
             "settle.lua",
@@ -112,18 +100,13 @@ class RedisSettlement(RunLookup):
             args=[
                 keys.round,
                 keys.members,
-                client,
                 self._given_time(),
-                outcome,
-                value,
                 RoundKind.of(number).value,
-                client_step(client),
+                client_step(""),
+                outcome,
+                *chain.from_iterable(values.items()),
             ],
         )
-        return self._receipt(answer, run_id, number)
-
-    def _receipt(self, answer: Any, run_id: str, number: int) -> Receipt:
-        """What settle.lua or accept_all.lua has answered. `NotFoundError` if the round was never opened."""
         self._require_round(answer is not None, run_id, number)
         refused, shard, shard_settled, round_ready = answer
         return Receipt(

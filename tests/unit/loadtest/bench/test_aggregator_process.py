@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
+
+import pytest
 
 from fedface_core.adapters.directory import LocalArtifacts
 from fedface_core.domain.results import Aggregation
@@ -11,8 +14,11 @@ from loadtest.bench.aggregator_process import measure_memory, measure_rates, run
 from loadtest.bench.synthetic_round import RUN, StoreLocation, put_round
 
 
-def test_a_synthetic_round_is_folded_and_reduced_with_every_update(tmp_path: Path) -> None:
-    synthetic = put_round(StoreLocation(directory=tmp_path), "small", 34)
+@pytest.mark.parametrize("delivery", ["single", "combined"])
+def test_a_synthetic_round_is_folded_and_reduced_with_every_update(
+    tmp_path: Path, delivery: Literal["single", "combined"]
+) -> None:
+    synthetic = put_round(StoreLocation(directory=tmp_path), "small", 34, delivery)
     assert [len(shard) for shard in synthetic.shards()] == [32, 2]
     memory = measure_memory(synthetic)
     assert memory.updates == 34

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from fedface_core.contracts import object_keys
+import pytest
+
 from fedface_learning.formats.codec import sha256_hex
 from loadtest.bench.synthetic_round import StoreLocation, put_round
 
 
-def test_every_update_is_stored_as_it_was_accepted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("delivery", ["single", "combined"])
+def test_every_update_is_stored_as_it_was_accepted(tmp_path: Path, delivery: Literal["single", "combined"]) -> None:
     location = StoreLocation(directory=tmp_path)
-    synthetic = put_round(location, "small", 3)
+    synthetic = put_round(location, "small", 3, delivery)
     store = location.open()
     for client, update in synthetic.accepted.items():
-        data = store.get(object_keys.update(synthetic.round.run_id, 1, client))
+        data = store.get(synthetic.key(client))
         assert (sha256_hex(data), len(data)) == (update.sha256, update.size)
     assert len({update.sha256 for update in synthetic.accepted.values()}) == 3
 
