@@ -14,7 +14,7 @@ from loadtest.chaos.plan import MARK, plan_with_dropouts, service_environment, s
 
 def test_no_fault_can_make_a_client_fail_and_every_update_is_kept() -> None:
     plan = synthetic_plan(clients=24, rounds=6, seed=3)
-    assert plan.split.clients > plan.cohort.shard_size
+    assert plan.split.clients > plan.shard_size_for(plan.split.clients), "several shards"
     assert plan.cohort.deadline_seconds >= 86_400
     assert plan.cohort.attempts >= 1_000_000
     assert plan.retention.rounds_of_updates == plan.rounds + 1
