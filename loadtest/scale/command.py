@@ -65,14 +65,14 @@ def scale(
     with console.status("simulating"):
         grown = [simulated(each, times) for each in growth(sizes)]
         changed = [[simulated(each, times) for each in ladder(size)] for size in changed_sizes]
-        at_once = [simulated(each, times) for each in many_runs(min(changed_sizes))]
+        at_once = [simulated(each, times) for each in many_runs(max(changed_sizes))]
     show_table(console, "FedFace as it is", columns(grown), machine)
     for outcomes in (*changed, at_once):
         show_table(console, "what moves the walls", columns(outcomes), machine)
     every = [*grown, *(each for outcomes in changed for each in outcomes), *at_once]
     print_report(scale_report(machine, every))
     if plot_file is not None:
-        plot(grown, changed[0], plot_file)
+        plot(grown, changed[changed_sizes.index(max(changed_sizes))], plot_file)
 
 
 @with_json
