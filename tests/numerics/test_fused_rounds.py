@@ -76,7 +76,6 @@ RIVALS: list[Any] = [
     "feduv",
     {"name": "fedfv", "embedded_by": "base"},
     {"name": "fedfr", "embedded_by": "base", "hard_negatives": 5, "scale": 10.0},
-    {"name": "gaussian-negatives", "embedded_by": "enrolment"},
 ]
 
 

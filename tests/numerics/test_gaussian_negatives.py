@@ -96,31 +96,6 @@ def test_a_round_of_one_step_is_the_gradient_of_all_losses_together(
     assert reduced.aggregation.loss_before == pytest.approx(float(torch.stack(losses[:7]).detach().sum()) / 42, rel=1e-4)
 
 
-def test_public_identities_may_be_left_to_the_pre_training(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
-    plan = plan_of(tiny_plan, strategy={"name": "gaussian-negatives", "with_public": False})
-    assert (plan.split.public, plan.public_in_rounds) == (5, 0)
-    data = SimulationData.of(plan, tiny_faces)
-    *_, (reduced, _) = federated_rounds(plan, initial_network(plan.model, plan.seed), data)
-    assert decode_tensors(reduced.guidance or b"")[0].keys() == ClassSums.empty(16).tensors().keys()
-    # The same clients without any public people: the photographs of those are drawn first, so they are the test's now.
-    alone = plan_of(tiny_plan, split={"public": 0, "clients": 7, "test": 13})
-    assert SimulationData.of(alone, tiny_faces).split.clients == data.split.clients
-    *_, (expected, _) = federated_rounds(
-        alone, initial_network(alone.model, alone.seed), SimulationData.of(alone, tiny_faces)
-    )
-    assert reduced.model == expected.model
-
-
-def test_class_embeddings_may_stay_as_at_enrolment(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
-    strategy = {"name": "gaussian-negatives", "embedded_by": "enrolment"}
-    plan = plan_of(tiny_plan, strategy=strategy, split={"clients": 7, "test": 8}, rounds=3)
-    network = initial_network(plan.model, plan.seed)
-    rounds = [reduced for reduced, _ in federated_rounds(plan, network, SimulationData.of(plan, tiny_faces))]
-    assert len({reduced.guidance for reduced in rounds}) == 1
-    assert len({reduced.model for reduced in rounds}) == 4
-    assert all(not reduced.aggregation.refused for reduced in rounds)
-
-
 def test_the_sums_are_those_of_the_newest_class_embedding_of_each_client(
     tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
 ) -> None:
@@ -159,7 +134,10 @@ def test_it_makes_no_class_embeddings(tiny_plan: Callable[..., Plan], tiny_faces
         ),
         ({"model": {"centring": True}}, "model.centring: the centre is made of the clients' mean features"),
         (
-            {"strategy": {"name": "gaussian-negatives", "contrast": "public", "with_public": False}},
+            {
+                "strategy": {"name": "gaussian-negatives", "contrast": "public"},
+                "split": {"public": 0, "clients": 7, "test": 8},
+            },
             "strategy.contrast 'public' needs 2 public identities",
         ),
         ({"initialisation": "random"}, "initialisation: .* each client makes its own"),

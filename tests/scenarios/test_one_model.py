@@ -159,7 +159,7 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike_and_shards_change_no_b
             "aggregation": {"optimiser": "adam"},
         },
         {"strategy": "gaussian-negatives"},
-        {"strategy": {"name": "gaussian-negatives", "embedded_by": "enrolment"}},
+        {"strategy": {"name": "gaussian-negatives", "embedded_by": "trained"}},
         {"strategy": "feduv", "local_training": {"steps": 2}},
         {"strategy": {"name": "fedfv", "group_size": 3}, "split": {"clients": 6}, "cohort": {"size": 3, "shard_size": 2}},
         {

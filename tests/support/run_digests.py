@@ -86,7 +86,6 @@ KINDS: dict[str, dict[str, Any]] = {
         "local_training": {"augmentation": "strong"},
         "aggregation": {"optimiser": "sgd"},
     },
-    "enrolled": {"strategy": {"name": "gaussian-negatives", "embedded_by": "enrolment"}},
     "feduv": {"strategy": "feduv"},
     "fedfv": {"strategy": {"name": "fedfv", "group_size": 3}, "split": {"clients": 6}},
     "fedfr": {

@@ -95,7 +95,7 @@ def _class_figures(plan: Plan) -> Iterator[Figure]:
         numbers = plan.split.clients * dimensions
         yield Figure("the class embeddings have {} numbers", numbers, "class_numbers", "split.clients, model.embedding_size")
     if isinstance(plan.strategy, PublicNegativesPlan | FedFRPlan):
-        numbers = plan.public_in_rounds * dimensions
+        numbers = plan.split.public * dimensions
         says = "the class embeddings of the public identities have {} numbers"
         yield Figure(says, numbers, "class_numbers", "split.public, model.embedding_size")
 
@@ -124,7 +124,7 @@ def _aggregator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[F
         spread = plan.spreadout.steps * max(2 * clients**2 * dimensions, LEAST_OF_A_STEP) + clients**2 * dimensions
         fields = "spreadout.steps, split.clients, model.embedding_size"
         yield Figure("spreadout takes {} multiplications in a round", spread, "multiplications", fields)
-    public = plan.public_in_rounds
+    public = plan.split.public
     if isinstance(plan.strategy, FedFRPlan):
         images = public * images_of_an_identity(plan.data)
         fields = f"split.public, data.images_per_identity, {model}"
@@ -168,7 +168,7 @@ def multiplications_of_negatives(plan: Plan) -> int:
         return equivalent_class_embeddings(plan) * dimensions
     if not isinstance(plan.strategy, PublicNegativesPlan | FedFRPlan):
         return 0
-    return plan.public_in_rounds * dimensions + (dimensions**2 if plan.only_sums else 0)
+    return plan.split.public * dimensions + (dimensions**2 if plan.only_sums else 0)
 
 
 def equivalent_class_embeddings(plan: Plan) -> int:
@@ -180,7 +180,7 @@ def shared_photographs(plan: Plan) -> int:
     """How many public photographs FedFR's clients are given; 0 with other strategies."""
     if not isinstance(plan.strategy, FedFRPlan):
         return 0
-    return min(plan.strategy.shared_photographs, plan.public_in_rounds * images_of_an_identity(plan.data))
+    return min(plan.strategy.shared_photographs, plan.split.public * images_of_an_identity(plan.data))
 
 
 def images_of_a_step(plan: Plan) -> int:

@@ -59,7 +59,7 @@ def plan_cost(plan: Plan) -> Cost:
     row = _BYTES * plan.model.embedding_size
     model = _BYTES * size.parameters
     own_row = row if plan.strategy.name in _WITH_OWN_ROW else 0
-    of_public = plan.public_in_rounds if isinstance(plan.strategy, PublicNegativesPlan | FedFRPlan) else 0
+    of_public = plan.split.public if isinstance(plan.strategy, PublicNegativesPlan | FedFRPlan) else 0
     guidance = (of_public + equivalent_class_embeddings(plan)) * row
     pixels = plan.model.channels * plan.model.height * plan.model.width
     guidance += shared_photographs(plan) * (pixels + _BYTES_OF_A_LABEL + row)
@@ -122,7 +122,7 @@ def _of_servers(plan: Plan, size: NetworkSize) -> int:
         work += (2 * plan.spreadout.steps + 1) * clients**2 * dimensions
     if isinstance(plan.strategy, PublicNegativesPlan):
         own = plan.strategy.public_steps
-        images = plan.public_in_rounds * each
+        images = plan.split.public * each
         if plan.strategy.public_batch is not None:
             images = min(plan.strategy.public_batch, images)
         negatives = multiplications_of_negatives(plan) + (0 if plan.only_sums else clients * dimensions)

@@ -7,8 +7,6 @@ no W: each client keeps its class embedding, its mean embedding by the network o
 each update it takes its old part out of the class sums and puts the new one in. All clients of a round read the sums, and
 each takes out its own part, exactly.
 
-Class embeddings may also stay as at enrolment: then photographs stay anchored to the initial network's embedding.
-
 The public identities are negatives too, if there are any. The aggregator takes part on their photographs as in
 `public_negatives.py`, with the Gaussian of all clients in the place of the rows of W.
 
@@ -60,8 +58,8 @@ def check_sums(plan: Plan, guidance: Tensors) -> None:
 def upload_parts(client_round: ClientRound, features_ND: Tensor) -> Tensors:
     """The class embedding that is in the class sums and the one that takes its place, (2, D).
 
-    The latter is the one that the client trained with: made anew before, or that of enrolment, as the plan says. If there
-    are raw features (N, D) of all its images by the network that it trained, it is their mean embedding.
+    The latter is the one that the client trained with, made anew before. If there are raw features (N, D) of all its images
+    by the network that it trained, it is their mean embedding.
     """
     before_D = client_round.former_class_embedding_D.cpu()
     if not len(features_ND):
@@ -73,7 +71,7 @@ def train_on_public_photographs(server_round: ServerRound) -> int:
     """Train the network in place as the aggregator's own update, and return how many public photographs a step saw."""
     plan = server_round.plan
     assert isinstance(plan.strategy, GaussianNegativesPlan)
-    if not plan.public_in_rounds:
+    if not plan.split.public:
         return 0
     ClassSums.read(server_round.state, plan.model.embedding_size)  # which checks them
     state = all_moved(server_round.state, server_round.device)
@@ -96,7 +94,7 @@ def add_parts(server_round: ServerRound) -> ServerResult:
     enrols = server_round.number == ENROLMENT_ROUND
     before = ClassSums.empty(size) if enrols else ClassSums.read(server_round.state, size)
     sums = before + server_round.sums
-    public = renewed_public(server_round) if plan.public_in_rounds else {}
+    public = renewed_public(server_round) if plan.split.public else {}
     known = {**sums.tensors(), **public}
     stats = SpreadoutStats(0.0, sums.mean_cosine, None)
     return ServerResult(None, stats, state=known, guidance=known)

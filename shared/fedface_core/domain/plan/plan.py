@@ -147,13 +147,6 @@ class Plan(PlanPart):
         return self.strategy.name in ONLY_SUMS
 
     @property
-    def public_in_rounds(self) -> int:
-        """How many public identities the rounds know: all, unless the strategy leaves them to the pre-training."""
-        strategy = self.strategy
-        leaves_them = isinstance(strategy, GaussianNegativesPlan) and not strategy.with_public
-        return 0 if leaves_them else self.split.public
-
-    @property
     def keeps_residuals(self) -> bool:
         """Whether a client keeps something of each update for its next one: see `fedface_core.domain.residuals`."""
         return self.update_encoding.error_feedback or self.only_sums
@@ -256,12 +249,8 @@ class Plan(PlanPart):
             raise ValueError("local_training.steps is 0; with the strategy 'chained' each client takes 1 step at least")
         if name in WITH_PUBLIC and self.split.public < 2:
             raise ValueError(f"split.public is {self.split.public}; the strategy {name!r} needs 2 at least")
-        if (
-            isinstance(self.strategy, GaussianNegativesPlan)
-            and self.strategy.contrast == "public"
-            and self.public_in_rounds < 2
-        ):
-            raise ValueError("strategy.contrast 'public' needs 2 public identities at least, and strategy.with_public")
+        if isinstance(self.strategy, GaussianNegativesPlan) and self.strategy.contrast == "public" and self.split.public < 2:
+            raise ValueError("strategy.contrast 'public' needs 2 public identities at least")
         if name in SYNCHRONOUS and self.aggregation.is_asynchronous:
             raise ValueError(f"aggregation.mode: the strategy {name!r} is synchronous")
         if self.only_sums:

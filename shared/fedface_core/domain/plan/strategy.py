@@ -87,12 +87,11 @@ class GaussianNegativesPlan(PublicNegativesPlan):
     """
 
     name: Literal["gaussian-negatives"] = Field(description="Which strategy it is.")  # type: ignore[assignment]
-    embedded_by: Literal["trained", "base", "enrolment"] = Field(  # type: ignore[assignment]
+    embedded_by: EmbeddedBy = Field(
         default="base",
         description="How a client's class embedding follows the network. `trained`: it is the mean embedding by the network "
         "that the client has trained. `base`: before it trains, it moves half way to the mean embedding by the network that "
-        "it starts from. With `enrolment` it stays that of the initial network, to which photographs stay anchored. Fused "
-        "rounds of a study need one of the latter two.",
+        "it starts from. Fused rounds of a study need the latter.",
     )
     contrast: Literal["softmax", "public"] = Field(
         default="softmax",
@@ -100,12 +99,6 @@ class GaussianNegativesPlan(PublicNegativesPlan):
         exclude_if=lambda contrast: contrast == "softmax",
         description="Who the negatives are. `softmax`: the public identities, and all other clients as one Gaussian. "
         "`public`: the public identities alone.",
-    )
-    with_public: bool = Field(
-        default=True,
-        exclude_if=lambda with_public: with_public,
-        description="Whether public identities are negatives, and the aggregator trains on their photographs. If not, they "
-        "are for the pre-training alone.",
     )
 
 
