@@ -26,7 +26,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a field": ({"rounds": 12}, {"rounds": 12}),
     "a nested field": ({"local_training": {"learning_rate": 1e-4}}, {"local_training": {"learning_rate": 1e-4}}),
     "null takes the default": ({"cohort": {"size": None}}, {"cohort": {"size": None}}),
-    "null of a whole part": ({"cohort": None}, {"cohort": {"size": None, "quorum": None, "shard_size": 32}}),
+    "null of a whole part": ({"cohort": None}, {"cohort": {"size": None, "quorum": None}}),
     "a list as a whole": ({"far": [0.25, 0.5]}, {"far": [0.25, 0.5]}),
 }
 
