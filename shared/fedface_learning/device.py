@@ -168,6 +168,12 @@ def on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return copies
 
 
+def copy_back(there: nn.Module, network: nn.Module) -> None:
+    """Give the network the values of its copy ``there``, which `copy_on` has made; nothing if it is the network itself."""
+    if there is not network:
+        network.load_state_dict(on_host(there.state_dict()))
+
+
 def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """A function that does the work on the device again, from the same memory into the same memory.
 

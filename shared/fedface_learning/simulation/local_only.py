@@ -18,7 +18,7 @@ from fedface_learning.aggregation.reduced_round import reduced_round
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_update
-from fedface_learning.device import on_host
+from fedface_learning.device import copy_back
 from fedface_learning.evaluation.verification import Verification, mean_verification
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import encode_tensors
@@ -55,13 +55,12 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) ->
             trainee = Trainee(client, data.images[client], class_embeddings_CD[index])
             update = training_update(trainer, trainee, TrainingRound(fedavg, number))
             updates.append(update.accepted)
-            trained = on_host(network_tensors(trainer.network))  # on a GPU not that of `network`
+            trained = network_tensors(trainer.network)  # on a GPU not that of `network`
             models[client] = {name: tensor.clone() for name, tensor in trained.items()}
             norms.append(update_norm(models[client], model))
             if (verification := data.score(number, trainer.network)) is not None:
                 verifications.append(verification)
-        if trainer.network is not network:
-            network.load_state_dict(on_host(trainer.network.state_dict()))
+        copy_back(trainer.network, network)
         images = sum(update.declared_images for update in updates)
         named = {f"{client}/{name}": tensor for client, model in models.items() for name, tensor in model.items()}
         reduced = reduced_round(

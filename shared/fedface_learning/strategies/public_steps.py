@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 from fedface_learning.data import split_identities
 from fedface_learning.data.augmentation import augment
 from fedface_learning.data.drawn_batches import drawn_batches
-from fedface_learning.device import copy_on, moved, on_host
+from fedface_learning.device import copy_back, copy_on, moved
 from fedface_learning.gradient_descent import GradientDescent, ParameterGroup
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import embed, mean_feature, raw_features, suitable_batch_size
@@ -53,8 +53,7 @@ def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Lo
     optimiser.zero_grad()
     if plan.model.centring:
         network.centre.copy_(mean_feature(torch.cat([raw_features(network, each_NCHW) for each_NCHW in photographs])))
-    if network is not server_round.network:
-        server_round.network.load_state_dict(on_host(network.state_dict()))
+    copy_back(network, server_round.network)
     return size
 
 
