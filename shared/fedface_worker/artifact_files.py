@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final, cast
@@ -12,6 +12,7 @@ from typing import BinaryIO, Final, cast
 from fedface_core.domain.errors import DamagedObjectError, UnavailableError
 from fedface_core.ports import ArtifactStore
 from fedface_core.signing.blocks import BLOCK_BYTES
+from fedface_learning.formats.block_file import BlockFile
 
 _SMALL_READ_BYTES: Final = 2**16
 
@@ -71,44 +72,52 @@ def open_artifact(artifacts: ArtifactStore, key: str) -> BinaryIO:
     The first read raises `ArtifactMissingError` if there is no such object. Of a signed object each block is checked: a read
     raises `SignatureError` if it is not as it was signed.
     """
-    return io.BufferedReader(_Artifact(artifacts, key), _SMALL_READ_BYTES)
+    return io.BufferedReader(BlockFile(StoredBlocks(artifacts, key, BLOCK_BYTES)), _SMALL_READ_BYTES)
 
 
-class _Artifact(io.RawIOBase):
-    def __init__(self, artifacts: ArtifactStore, key: str) -> None:
+def _believed(_index: int, _block: memoryview) -> None:
+    """No check of a block beside the store's own."""
+
+
+class StoredBlocks:
+    """The blocks of an object, read from the store when they are asked for. One is in memory."""
+
+    def __init__(
+        self,
+        artifacts: ArtifactStore,
+        key: str,
+        block_bytes: int,
+        check: Callable[[int, memoryview], None] = _believed,
+    ) -> None:
+        """``check`` is given each block that was read, after its index, and raises an error if it is not the right one."""
+        self.block_bytes = block_bytes
         self._artifacts = artifacts
         self._key = key
-        self._position = 0
+        self._check = check
+        self._memory = bytearray(block_bytes)
         self._size: int | None = None  # unknown before the first read
-        self._block = bytearray(BLOCK_BYTES)
-        self._block_start: int | None = None  # where the block in memory lies in the object
+        self._index: int | None = None  # of the block in memory
+        self._block = memoryview(b"")
 
-    def readable(self) -> bool:
-        return True
+    @property
+    def size(self) -> int:
+        """The bytes of the object. If nothing was read so far, its first block is: that takes no request more."""
+        if self._size is None:
+            self._size = self._read(0)
+        return self._size
 
-    def seekable(self) -> bool:
-        return True
+    def block(self, index: int) -> memoryview:
+        """The block with this index. The next call may overwrite it."""
+        if index != self._index:
+            self._size = self._read(index)
+        return self._block
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_END and self._size is None:
-            self._size = self._artifacts.size(self._key)
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size or 0}[whence]
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if self._size is not None and self._position >= self._size:
-            return 0
-        offset = self._position % BLOCK_BYTES
-        if self._block_start != self._position - offset:
-            self._block_start = None  # until the block is read, there is none
-            self._size = self._artifacts.read_into(self._key, self._position - offset, self._block)
-            self._block_start = self._position - offset
-        assert self._size is not None, "known once a block is read"
-        count = max(0, min(len(buffer), BLOCK_BYTES - offset, self._size - self._position))
-        buffer[:count] = memoryview(self._block)[offset : offset + count]
-        self._position += count
-        return count
+    def _read(self, index: int) -> int:
+        self._index = None  # until the block is read, there is none
+        start = index * self.block_bytes
+        size = self._artifacts.read_into(self._key, start, self._memory)
+        block = memoryview(self._memory)[: max(0, size - start)]
+        self._check(index, block)
+        self._block = block
+        self._index = index
+        return size

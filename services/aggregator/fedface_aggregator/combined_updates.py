@@ -19,7 +19,7 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import ArtifactStore
 from fedface_learning.aggregation import StartingPoint, TrainingPartial
 from fedface_learning.aggregation.combined_update import combined_limit, read_combined
-from fedface_learning.formats.block_file import BlockFile
+from fedface_learning.formats.block_file import BlockFile, HeldBlocks
 from fedface_learning.updates.checks import read_accepted
 from fedface_worker.workbench import Workbench
 
@@ -60,5 +60,4 @@ def _checked(artifacts: ArtifactStore, key: str, blocks: Iterator[memoryview], a
     """An object as a file, if it is the accepted one; else `UpdateRefusedError`. It uses the memory of the blocks."""
     if accepted.size > HELD_BYTES:
         return cast("BinaryIO", check_to_read_again(artifacts, key, blocks, accepted))
-    held = read_accepted(blocks, accepted)
-    return cast("BinaryIO", BlockFile(accepted.size, len(held[0]), held.__getitem__))
+    return cast("BinaryIO", BlockFile(HeldBlocks(read_accepted(blocks, accepted))))

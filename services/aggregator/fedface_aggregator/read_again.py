@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import ArtifactStore
 from fedface_learning.formats.block_file import BlockFile
 from fedface_learning.updates.checks import read_accepted
+from fedface_worker.artifact_files import StoredBlocks
 
 
 class ReplacedError(FedFaceError):
@@ -35,30 +36,9 @@ def check_to_read_again(
             yield block
 
     block_bytes = len(read_accepted(noted(), accepted)[0])
-    again = _Again(artifacts, key, digests, bytearray(block_bytes))
-    return BlockFile(accepted.size, block_bytes, again.block)
 
+    def check(index: int, block: memoryview) -> None:
+        if digests[index : index + 1] != [hashlib.sha256(block).digest()]:
+            raise ReplacedError(f"the object {key} was replaced after it was checked; its shard is summed again")
 
-class _Again:
-    """The blocks of an object, read from the store when they are asked for."""
-
-    def __init__(self, artifacts: ArtifactStore, key: str, digests: Sequence[bytes], memory: bytearray) -> None:
-        """The next block is read into ``memory``, which has the size of a block."""
-        self._artifacts = artifacts
-        self._key = key
-        self._digests = digests
-        self._memory = memory
-        self._index: int | None = None  # of the block in memory
-        self._block = memoryview(b"")
-
-    def block(self, index: int) -> memoryview:
-        """The block with this index, as it was when it was checked. The next call may overwrite it."""
-        if index != self._index:
-            self._index = None  # until the block is read, there is none
-            start = index * len(self._memory)
-            size = self._artifacts.read_into(self._key, start, self._memory)
-            self._block = memoryview(self._memory)[: max(0, size - start)]
-            if hashlib.sha256(self._block).digest() != self._digests[index]:
-                raise ReplacedError(f"the object {self._key} was replaced after it was checked; its shard is summed again")
-            self._index = index
-        return self._block
+    return BlockFile(StoredBlocks(artifacts, key, block_bytes, check))

@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 import pytest
 import torch
 
-from fedface_learning.formats.block_file import BlockFile
+from fedface_learning.formats.block_file import BlockFile, HeldBlocks
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.formats.stored_tensors import StoredTensors
 
@@ -16,8 +16,9 @@ DATA = bytes(range(256)) * 5 + b"the end"
 
 
 def file_of(data: bytes, block_bytes: int) -> BlockFile:
-    blocks = [memoryview(data)[start : start + block_bytes] for start in range(0, len(data), block_bytes)]
-    return BlockFile(len(data), block_bytes, blocks.__getitem__)
+    return BlockFile(
+        HeldBlocks([memoryview(data)[start : start + block_bytes] for start in range(0, len(data), block_bytes)])
+    )
 
 
 @pytest.mark.parametrize("block_bytes", [64, len(DATA) - 1, len(DATA), 4096], ids=["many", "two", "exact", "one"])
