@@ -95,10 +95,16 @@ class ReadAhead:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Let the threads end after the blocks that they read now, without waiting for them: the store may be away."""
+        """Let the threads end after the blocks that they read now, without waiting for them: the store may be away.
+
+        The blocks are freed at once. A thread and this object know each other, so the garbage collector alone would free
+        them, at some time when another step needs their memory.
+        """
         self._stopped = True
         for _ in self._threads:
             self._for_threads.put(None)
+        for blocks in (self._free_blocks, self._blocks_in_use, self._begun):
+            blocks.clear()
 
     def next_object(self) -> Iterator[memoryview]:
         """The blocks of the next object in order. They are valid until the next call of this method; of an object that is

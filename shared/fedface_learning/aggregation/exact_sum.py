@@ -22,8 +22,8 @@ SUM: Final = "exact_sum/values_P"
 """The name of the tensor (P,) in a partial that holds the sum, int64."""
 _LARGEST: Final = "exact_sum/largest/"
 """Before the name of an integer tensor of the model, in a partial."""
-_BLOCK: Final = 2**16
-"""So many values of a model in memory are computed at a time: their float64 copies stay small beside a large model."""
+_BLOCK: Final = 2**15
+"""So many values of a model in memory are computed at a time: they and their float64 copies stay in a core's own cache."""
 
 
 class Moved(NamedTuple):

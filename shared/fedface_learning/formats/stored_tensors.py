@@ -14,7 +14,7 @@ from torch import Tensor
 from fedface_core.domain.errors import DamagedObjectError
 from fedface_learning.formats.safetensors_layout import Place, read_header
 
-PART_BYTES: Final = 2**19
+PART_BYTES: Final = 2**17
 """The bytes of a part. So much of an update, of the model and (twice) of the sum fits into the cache of a core."""
 
 

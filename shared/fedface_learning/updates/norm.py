@@ -90,8 +90,8 @@ def clearly_within(rough: float, max_norm: float) -> bool:
     """Whether the exact norm is certainly at most ``max_norm``, given the `rough_norm`. False if ``rough`` is not finite.
 
     Two errors can make the rough norm too small. Rounding: torch adds float32 squares in eight sums, and each addition loses
-    at most half a unit in the last place, 2⁻²⁴ of the sum. A part has 2¹⁴ float32 values per sum, or 2¹⁵ float16 values, so
-    the root is too small by less than 2⁻¹⁰. Underflow: values smaller than 2⁻⁶³ have no square in float32; the norm of 10¹²
+    at most half a unit in the last place, 2⁻²⁴ of the sum. A part has 2¹² float32 values per sum, or 2¹³ float16 values, so
+    the root is too small by less than 2⁻¹². Underflow: values smaller than 2⁻⁶³ have no square in float32; the norm of 10¹²
     such values is less than 10⁻¹².
     """
     return rough < max_norm * (1 - _ROUNDING) - _UNDERFLOW

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import tracemalloc
 from contextlib import suppress
@@ -303,3 +304,24 @@ def test_without_room_for_a_thread_the_others_end(store: Watched, monkeypatch: p
     with pytest.raises(RuntimeError, match="new thread"), ReadAhead(store, sized_objects(store), 3 * BLOCK):
         pass
     assert _ends()
+
+
+def test_its_memory_is_free_at_once_without_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = 2**20
+    monkeypatch.setattr(read_ahead, "BLOCK_BYTES", block)
+    store = MemoryArtifacts()
+    for index in range(3):
+        store.put(f"u/{index}", bytes(2 * block))
+    gc.disable()
+    tracemalloc.start()
+    try:
+        with ReadAhead(store, sized_objects(store), 2 * block) as reading:
+            for _ in range(2):
+                assert len(b"".join(reading.next_object())) == 2 * block
+            threads = [thread for thread in threading.enumerate() if thread.name == "read-ahead"]
+        for thread in threads:
+            thread.join(10)
+        assert tracemalloc.get_traced_memory()[0] < block / 2
+    finally:
+        tracemalloc.stop()
+        gc.enable()
