@@ -17,7 +17,7 @@ def scale(
         str, typer.Option(metavar="N,N,…", help="Simulate FedFace with each of these numbers of clients.")
     ] = "10000,100000,1000000",
     changes: Annotated[
-        str, typer.Option(metavar="N,N,…", help="Show what moves the walls of a round of each of these numbers.")
+        str, typer.Option(metavar="N,N,…|none", help="Show what moves the walls of a round of each of these numbers.")
     ] = "100000",
     service_times: Annotated[
         Path | None,
@@ -40,6 +40,7 @@ def scale(
     Each call of ledger, broker and store that the services make waits at its server; times are those that were measured.
     """
     from fedface_cli.plain_console import talk_console
+    from fedface_core.domain.errors import InvalidInputError
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.machine import this_machine
     from loadtest.bench.report import check_plot_file, print_report, show_table
@@ -51,8 +52,10 @@ def scale(
 
     exit_on_termination()
     sizes = _parse("--clients", clients)
-    changed_sizes = _parse("--changes", changes)
+    changed_sizes = () if changes == "none" else _parse("--changes", changes)
     check_plot_file("--plot", plot_file)
+    if plot_file is not None and not changed_sizes:
+        raise InvalidInputError("--plot shows what changes bring: it needs --changes")
     times = ServiceTimes.read(service_times or FILE)
     console = talk_console()
     machine = this_machine()
@@ -65,14 +68,14 @@ def scale(
     with console.status("simulating"):
         grown = [simulated(each, times) for each in growth(sizes)]
         changed = [[simulated(each, times) for each in ladder(size)] for size in changed_sizes]
-        at_once = [simulated(each, times) for each in many_runs(max(changed_sizes))]
+        at_once = [simulated(each, times) for size in changed_sizes[-1:] for each in many_runs(size)]
     show_table(console, "FedFace as it is", columns(grown), machine)
-    for outcomes in (*changed, at_once):
+    for outcomes in filter(None, (*changed, at_once)):
         show_table(console, "what moves the walls", columns(outcomes), machine)
     every = [*grown, *(each for outcomes in changed for each in outcomes), *at_once]
     print_report(scale_report(machine, every))
     if plot_file is not None:
-        plot(grown, changed[changed_sizes.index(max(changed_sizes))], plot_file)
+        plot(grown, changed[-1], plot_file)
 
 
 @with_json

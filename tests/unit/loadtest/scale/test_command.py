@@ -30,6 +30,16 @@ def test_rounds_are_simulated_as_a_table_json_and_a_plot(fedface: Invoke, tmp_pa
     assert plot_file.read_bytes().startswith(b"\x89PNG")
 
 
+def test_growth_alone_is_simulated_if_no_changes_are_wanted(fedface: Invoke, tmp_path: Path) -> None:
+    status, out, err = fedface("bench", "scale", "--clients", "50", "--changes", "none", "--json")
+    assert status == 0, err
+    assert [one["workload"]["clients"] for one in json.loads(out)["rounds"]] == [50, 50, 50]
+    assert "what moves the walls" not in err
+    status, _, err = fedface("bench", "scale", "--changes", "none", "--plot", str(tmp_path / "scale.png"))
+    assert status == 2
+    assert "--plot shows what changes bring: it needs --changes" in err
+
+
 def test_measured_rounds_stand_beside_simulated_ones(fedface: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "loadtest.scale.compare.measure_rounds", lambda clients, *_: SimpleNamespace(round_seconds=clients / 10)
