@@ -66,7 +66,8 @@ class BlockFile(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Copy the next bytes until ``buffer`` is full or the object ends, and return how many these are.
 
-        Raises the errors of getting a block.
+        An object that became shorter since its first block was read ends where it ends now. Raises the errors of getting a
+        block.
         """
         wanted = memoryview(buffer)
         count = max(0, min(len(wanted), self._blocks.size - self._position))
@@ -74,7 +75,9 @@ class BlockFile(io.RawIOBase):
         while done < count:
             index, offset = divmod(self._position, self._blocks.block_bytes)
             part = self._blocks.block(index)[offset : offset + count - done]
+            if not part:
+                break
             wanted[done : done + len(part)] = part
             done += len(part)
             self._position += len(part)
-        return count
+        return done

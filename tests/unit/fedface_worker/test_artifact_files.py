@@ -66,3 +66,15 @@ def test_a_missing_object_is_noticed_at_the_first_read() -> None:
     file = open_artifact(MemoryArtifacts(), KEY)
     with pytest.raises(ArtifactMissingError):
         file.read(1)
+
+
+def test_an_object_that_became_shorter_ends_where_it_ends(
+    artifacts: MemoryArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact_files, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(artifact_files, "_SMALL_READ_BYTES", 64)
+    with open_artifact(artifacts, KEY) as file:
+        assert file.read(10) == DATA[:10]
+        artifacts.put(KEY, DATA[:100])
+        assert file.read(500) == DATA[10:100]
+        assert file.read(1) == b""
