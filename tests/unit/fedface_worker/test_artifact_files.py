@@ -8,9 +8,10 @@ import pytest
 
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, UnavailableError
+from fedface_learning.formats.block_file import BlockFile
 from fedface_learning.formats.codec import sha256_hex
 from fedface_worker import artifact_files
-from fedface_worker.artifact_files import fetch_artifact, open_artifact
+from fedface_worker.artifact_files import StoredBlocks, fetch_artifact, open_artifact
 from support.full_disk import full_disk
 
 DATA = bytes(range(256)) * 5 + b"the end"
@@ -68,12 +69,8 @@ def test_a_missing_object_is_noticed_at_the_first_read() -> None:
         file.read(1)
 
 
-def test_an_object_that_became_shorter_ends_where_it_ends(
-    artifacts: MemoryArtifacts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(artifact_files, "BLOCK_BYTES", 64)
-    monkeypatch.setattr(artifact_files, "_SMALL_READ_BYTES", 64)
-    with open_artifact(artifacts, KEY) as file:
+def test_an_object_that_became_shorter_ends_where_it_ends(artifacts: MemoryArtifacts) -> None:
+    with io.BufferedReader(BlockFile(StoredBlocks(artifacts, KEY, block_bytes=64)), buffer_size=64) as file:
         assert file.read(10) == DATA[:10]
         artifacts.put(KEY, DATA[:100])
         assert file.read(500) == DATA[10:100]
