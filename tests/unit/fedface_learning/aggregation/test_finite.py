@@ -17,6 +17,7 @@ def test_finite_numbers_pass() -> None:
         "count": torch.tensor(2**62),
         "loss": 1.7e308,
         "none": None,
+        "no rows": torch.empty(0, 4),
     }
     require_finite(numbers, "averaging", "lower the rate")
 
@@ -25,6 +26,15 @@ def test_finite_numbers_pass() -> None:
 def test_the_broken_one_is_named(value: torch.Tensor | float) -> None:
     with pytest.raises(InvalidInputError, match=r"^after averaging, loss would not be finite; lower the rate$"):
         require_finite({"weights": torch.zeros(2), "loss": value}, "averaging", "lower the rate")
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("place", [0, 4999, 9999])
+def test_one_number_among_many_is_found(broken: float, place: int) -> None:
+    values = torch.randn(100, 100, generator=torch.Generator().manual_seed(0))
+    values.view(-1)[place] = broken
+    with pytest.raises(InvalidInputError, match="weights would not be finite"):
+        require_finite({"weights": values}, "averaging", "lower the rate")
 
 
 def test_of_many_a_few_are_named() -> None:
