@@ -36,6 +36,8 @@ _ERRORS: dict[int, type[FedFaceError]] = {
     413: InvalidInputError,
     422: InvalidInputError,
 }
+# What the API says of its records and of a request's body. Another server at its URL knows of neither.
+_SAID_BY_THE_API_ONLY = (404, 409, 422)
 # Faults of the server that trying again does not mend: what it has stored cannot be read.
 _ERRORS_BY_TITLE = {kind.title: kind for kind in (DamagedObjectError, UnknownSchemaError)}
 
@@ -85,9 +87,9 @@ def raise_for_problem(response: httpx.Response, through: str = "", remedy: str =
     """Raise the error that the API answered with; its message names the wrong fields. Nothing if the answer is a success.
 
     The error's class follows from the HTTP status. A fault of the server, or of a proxy before it, is an `UnavailableError`:
-    trying again may help, unless it is about a record that cannot be read. It is `FedFaceError` if the status
-    is not one that the API gives. ``through`` names the proxy, ``remedy`` says what to do if the API does not believe who
-    asks.
+    trying again may help, unless it is about a record that cannot be read. So is an answer that only the API can give, and
+    another server gave. It is `FedFaceError` if the status is not one that the API gives. ``through`` names the proxy,
+    ``remedy`` says what to do if the API does not believe who asks.
     """
     if response.is_success:
         return
@@ -98,6 +100,8 @@ def raise_for_problem(response: httpx.Response, through: str = "", remedy: str =
     if problem is None:
         url = mask_url(str(response.request.url))
         message = f"{url}{through} answered {status} {response.reason_phrase}"
+        if status in _SAID_BY_THE_API_ONLY:
+            raise UnavailableError(f"{message}, and not as a control API does: correct --api-url or FEDFACE_API_URL")
     else:
         message = problem.detail + "".join(f"\n  {wrong.field}: {wrong.message}" for wrong in problem.errors)
         kind = _ERRORS_BY_TITLE.get(problem.title, kind)

@@ -13,8 +13,8 @@ from tenacity import wait_none
 from fedface_cli import api_client
 from fedface_cli.api_client import ControlApi
 from fedface_control.api.routes import rounds as rounds_route
-from fedface_core.contracts.http import MODEL_SHA256_HEADER
-from fedface_core.domain.errors import UnavailableError, WrongPhaseError
+from fedface_core.contracts.http import MODEL_SHA256_HEADER, PROBLEM_MEDIA_TYPE
+from fedface_core.domain.errors import NotFoundError, UnavailableError, WrongPhaseError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.role import Role
 from fedface_core.ports import RoundSummary
@@ -137,10 +137,36 @@ def test_a_change_is_given_up_after_some_attempts(sent: list[httpx.Request]) -> 
 def test_a_refusal_is_an_answer_and_not_asked_for_again(sent: list[httpx.Request]) -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         sent.append(request)
-        return httpx.Response(409, text="no")
+        told = {"title": "Wrong phase", "status": 409, "detail": "no"}
+        return httpx.Response(409, json=told, headers={"content-type": PROBLEM_MEDIA_TYPE})
 
     with pytest.raises(WrongPhaseError):
         client_of(refuse).start(RUN)
+    assert len(sent) == 1
+
+
+NO_SUCH_KEY = httpx.Response(
+    404, json={"title": "Not found", "status": 404, "detail": "no key"}, headers={"content-type": PROBLEM_MEDIA_TYPE}
+)
+
+
+@pytest.mark.parametrize("later", [httpx.Response(204), NO_SUCH_KEY])
+def test_a_key_that_a_lost_request_deleted_is_deleted(sent: list[httpx.Request], later: httpx.Response) -> None:
+    def lost_at_first(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        if len(sent) == 1:
+            raise httpx.ReadTimeout("slow")
+        return later
+
+    client_of(lost_at_first).delete_key("5f1d8c2ab07e43d9")
+    assert len(sent) == 2
+
+
+def test_a_key_that_was_not_there_is_said_not_to_be(sent: list[httpx.Request]) -> None:
+    with pytest.raises(NotFoundError, match="no key"):
+        client_of(lambda _: NO_SUCH_KEY).delete_key("5f1d8c2ab07e43d9")
+    with pytest.raises(UnavailableError, match="no control API"):
+        failing(sent, httpx.ConnectError("refused")).delete_key("5f1d8c2ab07e43d9")
     assert len(sent) == 1
 
 

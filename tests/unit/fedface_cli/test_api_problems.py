@@ -58,6 +58,13 @@ def test_an_error_of_another_kind_of_server_is_told_by_its_status() -> None:
         client_of(lambda _: httpx.Response(502, text="<html>")).runs()
 
 
+@pytest.mark.parametrize("status", [404, 409, 422])
+def test_that_something_is_not_there_is_believed_of_a_control_api_only(status: int) -> None:
+    """A proxy without a server behind it answers 404 too: then nobody has said that there is no such run."""
+    with pytest.raises(UnavailableError, match=rf"answered {status} .*, and not as a control API does: correct --api-url"):
+        client_of(lambda _: httpx.Response(status, text="<html>")).run(RUN)
+
+
 @pytest.mark.parametrize(
     ("error", "says"),
     [
