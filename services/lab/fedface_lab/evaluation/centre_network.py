@@ -7,6 +7,7 @@ of such a run hold this centre. Published weights and the output of `fedface pre
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from fedface_core.domain.plan import Plan
 from fedface_learning.client.enrolment import enrol, mean_embedding
@@ -28,13 +29,17 @@ def centre_network(network: EmbeddingNetwork, plan: Plan | None) -> list[str]:
         return []
     if plan is None:
         return [NOT_CENTRED]
+    network.centre.copy_(centre_of_clients(network, plan))
+    return [f"centred by the plan's {plan.split.clients:,} clients, as its round 0 is"]
+
+
+def centre_of_clients(network: EmbeddingNetwork, plan: Plan) -> Tensor:
+    """The mean feature (D,) of the photographs of the plan's clients, as enrolment with `model.centring` gives it."""
     dataset = open_photographs(plan)
-    clients = split_identities(dataset.identities, plan.split).clients
     means = []
     images = []
-    for identity in clients:
+    for identity in split_identities(dataset.identities, plan.split).clients:
         images_NCHW = dataset.images(identity)[: plan.data.images_per_client]
         means.append(mean_embedding(network, images_NCHW, centring=True))
         images.append(len(images_NCHW))
-    network.centre.copy_(enrol(torch.stack(means), torch.tensor(images), centring=True).centre_D)
-    return [f"centred by the plan's {len(clients):,} clients, as its round 0 is"]
+    return enrol(torch.stack(means), torch.tensor(images), centring=True).centre_D

@@ -47,12 +47,14 @@ class Job:
     scored_part: ScoredPart = "test"
     fused: bool = False
     """Whether each round is computed as one batch."""
+    centred: bool = False
+    """Whether the mean feature of the clients is the centre of the network that it starts from."""
 
     @property
     def title(self) -> str:
-        """The job's name for people: arm, grid point and seed, and whether its rounds are fused."""
+        """The job's name for people: arm, grid point and seed, and whether it starts centred and with fused rounds."""
         parts = [self.arm, *(f"{field}={value}" for field, value in self.point), f"seed {self.seed}"]
-        return ", ".join([*parts, "fused rounds"] if self.fused else parts)
+        return ", ".join([*parts, *["centred"] * self.centred, *["fused rounds"] * self.fused])
 
     def on_device(self, kind: DeviceKind) -> Job:
         """The job on this kind of device: its results differ in rounding, so it is another job."""
@@ -75,6 +77,8 @@ class Job:
             parts["part"] = self.scored_part
         if self.fused:
             parts["fused"] = True
+        if self.centred:
+            parts["centred"] = True
         return digest_of(parts)
 
 
@@ -112,9 +116,12 @@ def expand(study: Study, source: Path) -> list[Job]:
         fused = arm in study.fused
         if fused:
             _check_fusable(plan, where)
+        centred = arm in study.centred
+        if centred and plan.model.centring:
+            raise InvalidInputError(f"{where}: the arm is centred before round 0; set model.centring to false")
         is_first_seed = seed == study.repeat.seeds[0]
         scored = _scored_rounds(plan, study)
-        jobs.append(Job(arm, point, seed, plan, pretrain, scored, is_first_seed, study.scored_part, fused))
+        jobs.append(Job(arm, point, seed, plan, pretrain, scored, is_first_seed, study.scored_part, fused, centred))
     return jobs
 
 

@@ -47,6 +47,8 @@ class JobResult(_ResultPart):
     """The identity list of the data set when the job was run; None in results of older versions."""
     fused: bool = False
     """Whether each round was computed as one batch."""
+    centred: bool = False
+    """Whether the mean feature of the clients was the centre of the network that the run started from."""
     rounds: tuple[RoundResult, ...]
     before: Snapshot
     after: Snapshot

@@ -68,6 +68,7 @@ def run_job(job: Job, folder: ResultFolder) -> None:
         before=before,
         after=after,
         fused=job.fused,
+        centred=job.centred,
         seconds=round(time.perf_counter() - start, 1),
     )
     write_whole(folder.result(job), result.model_dump_json().encode())

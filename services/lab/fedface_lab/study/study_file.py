@@ -62,6 +62,11 @@ class Study(_StudyPart):
     fused: tuple[str, ...] = Field(
         default=(), description="The arms whose rounds are computed as one batch each: faster, and equal but for rounding."
     )
+    centred: tuple[str, ...] = Field(
+        default=(),
+        description="The arms that start from a network whose centre is the mean feature of the clients, as after round 0 "
+        "of a run with `model.centring`; for strategies that measure no centre.",
+    )
     without_clients: str | None = Field(
         default=None, description="The arm that learns from no client; what is recovered is also told net of its gain."
     )
@@ -94,10 +99,11 @@ class Study(_StudyPart):
         return self
 
     @model_validator(mode="after")
-    def _fused_arms_are_arms(self) -> Self:
-        unknown = [arm for arm in self.fused if arm not in self.arms]
-        if unknown:
-            raise ValueError(f"fused names {', '.join(map(repr, unknown))}, but the arms are {', '.join(self.arms)}")
+    def _listed_arms_are_arms(self) -> Self:
+        for field, listed in (("fused", self.fused), ("centred", self.centred)):
+            unknown = [arm for arm in listed if arm not in self.arms]
+            if unknown:
+                raise ValueError(f"{field} names {', '.join(map(repr, unknown))}, but the arms are {', '.join(self.arms)}")
         return self
 
     @model_validator(mode="after")

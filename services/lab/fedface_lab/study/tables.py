@@ -62,6 +62,10 @@ def summary_markdown(results: StudyResults) -> str:
         lines.append(
             f"*Fused rounds*: each round of {fused} was computed as one batch, which equals its clients' but for rounding."
         )
+    if study.centred:
+        lines.append(
+            f"*Centred*: {', '.join(study.centred)} started from a network whose centre is the mean feature of the clients."
+        )
     if study.compared:
         lines.append("*Difference*: an arm's *after* minus that of the arm beside it, on the same seed.")
     if study.without_clients:

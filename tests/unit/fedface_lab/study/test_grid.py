@@ -60,6 +60,24 @@ def test_an_arm_may_have_fused_rounds_and_says_so(tmp_path: Path) -> None:
     assert not {job.digest for job in jobs if job.fused} & set(before.values())
 
 
+def test_an_arm_may_start_centred_and_says_so(tmp_path: Path) -> None:
+    centred = ('upper_bound = "long"', 'centred = ["no spreadout"]')
+    before = {job.title: job.digest for job in jobs_of(write_study(tmp_path))}
+    jobs = jobs_of(write_study(tmp_path, centred))
+    assert {job.title for job in jobs if job.centred} == {
+        f"{title}, centred" for title in before if title.startswith("no spreadout")
+    }
+    assert all((before.get(job.title) == job.digest) is not job.centred for job in jobs)
+    assert not {job.digest for job in jobs if job.centred} & set(before.values())
+
+
+def test_an_arm_is_not_centred_twice(tmp_path: Path) -> None:
+    centred = ('upper_bound = "long"', 'centred = ["long"]')
+    path = write_study(tmp_path, centred, ("[arms.long]", "[arms.long]\nmodel.centring = true"))
+    with pytest.raises(InvalidInputError, match=r"the arm is centred before round 0; set model\.centring to false"):
+        jobs_of(path)
+
+
 def test_an_arm_whose_rounds_cannot_be_fused_is_named(tmp_path: Path) -> None:
     path = write_study(tmp_path, SEEN, ('upper_bound = "long"', 'fused = ["long"]'))
     complaint = r"arm long, split.clients=2, seed 3: the rounds of this plan cannot be fused: local_training.steps is 3"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_lab.study.grid import expand
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.run_job import run_job
@@ -63,6 +64,25 @@ def test_a_job_with_fused_rounds_says_so_in_its_result_and_in_the_summary(tmp_pa
     group = Group(job.arm, job.point, {job.seed: job}, {job.seed: results[1]})
     summary = summary_markdown(StudyResults(read_study(file), (group,)))
     assert "*Fused rounds*: each round of no spreadout was computed as one batch" in summary
+
+
+def test_a_job_that_starts_centred_starts_as_after_round_0_of_a_run_with_centring(tmp_path: Path) -> None:
+    use_deterministic_torch(1)
+    file = write_study(tmp_path, NO_PRETRAINING, ('upper_bound = "long"', 'centred = ["no spreadout"]'))
+    folder = ResultFolder(tmp_path / "out")
+    job = next(job for job in expand(read_study(file), file) if job.centred)
+    run_job(job, folder)
+    result = folder.load(job)
+    assert result is not None
+    assert result.centred
+    centring = apply_merge_patch(job.plan, {"model": {"centring": True}})
+    enrolled = simulate(centring, evaluate_at=lambda number: number == 0).rounds[0]
+    assert enrolled.verification is not None
+    assert result.rounds[0].scores == enrolled.verification.scores
+    assert result.rounds[0].aggregation.model_sha256 == enrolled.aggregation.model_sha256
+    group = Group(job.arm, job.point, {job.seed: job}, {job.seed: result})
+    summary = summary_markdown(StudyResults(read_study(file), (group,)))
+    assert "*Centred*: no spreadout started from a network whose centre is the mean feature of the clients." in summary
 
 
 VALIDATION = ("test = 5\n", "test = 4\nvalidation = 2\n")

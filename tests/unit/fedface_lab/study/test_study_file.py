@@ -26,6 +26,10 @@ WRONG: list[tuple[tuple[str, str], str]] = [
         "fused names 'best', but the arms are fedface, no",
     ),
     (
+        ('upper_bound = "long"', 'centred = ["fedface", "best"]'),
+        "centred names 'best', but the arms are fedface, no",
+    ),
+    (
         ('upper_bound = "long"', 'upper_bound = "long"\nwithout_clients = "public"'),
         "without_clients is 'public', but the arms are fedface, no",
     ),
