@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from fedface_lab import presets, results
+from fedface_learning.models.weights import load_network
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
 from support.command_line import Invoke
@@ -102,7 +103,9 @@ def test_it_ends_with_the_table_before_and_after(demo: Demo) -> None:
 def test_the_seed_alone_gives_the_model(demo: Demo) -> None:
     """A simulation of the plan in this process, without any service, gives the model and its figures to the byte."""
     use_deterministic_torch(1)
-    simulated = simulate(presets.orl(clients=6, rounds=1, seed=3))
+    plan = presets.orl(clients=6, rounds=1, seed=3)
+    centre = simulate(presets.orl_centre(plan)).model
+    simulated = simulate(plan, initial=load_network(plan.model, centre, "the centre's run"))
     assert simulated.model_sha256 == demo.figures["model_sha256"]
     verification = simulated.rounds[-1].verification
     assert verification is not None

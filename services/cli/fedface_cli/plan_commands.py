@@ -25,6 +25,7 @@ class Preset(StrEnum):
 
     FOLDER = "folder"
     ORL = "orl"
+    ORL_GAUSSIAN = "orl-gaussian"
     SYNTHETIC = "synthetic"
     GAUSSIAN_NEGATIVES = "gaussian-negatives"
     PAPER_CODE = "paper-code"
@@ -40,8 +41,8 @@ def init(
     preset: Annotated[
         Preset,
         typer.Option(
-            help="Your own photographs in a folder, the ORL database, rendered faces, your own photographs with public "
-            "people among them, or the code of FedFace's authors."
+            help="Your own photographs in a folder, the ORL database by FedFace or by our own strategy, rendered faces, "
+            "your own photographs with public people among them, or the code of FedFace's authors."
         ),
     ] = Preset.FOLDER,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,

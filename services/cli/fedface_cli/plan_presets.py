@@ -30,6 +30,18 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "local_training": {"steps": 3, "learning_rate": 1e-4, "augmentation": "strong"},
         "rounds": 6,
     },
+    # Chosen by docs/studies/orl_validation.toml on validation people. It needs a network with a centre: docs/models.md.
+    "orl-gaussian": {
+        "name": "gaussian negatives on ORL",
+        "rounds": 24,
+        "model": {"architecture": "dlib-resnet", "centring": False},
+        "data": {"dataset": "orl", "low_resolution": 20},
+        "split": {"clients": 20, "test": 20},
+        "cohort": {"max_update_norm": 10_000.0},
+        "strategy": "gaussian-negatives",
+        "local_training": {"steps": 1, "learning_rate": 1e-3, "losses": "seen", "schedule": "one-cycle"},
+        "aggregation": {"optimiser": {"name": "sgd", "learning_rate": 1e-5}},
+    },
     "synthetic": {
         "name": "rendered faces",
         "model": {
@@ -80,5 +92,6 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "cohort": {"size": 2, "minimum": 2},
     },
 }
-"""The presets by name, each with the fields that it sets: own photographs, the ORL database, rendered faces, own photographs
-with public people among them, and the code that FedFace's authors published (docs/faithfulness.md)."""
+"""The presets by name, each with the fields that it sets: own photographs, the ORL database by FedFace and by our own
+strategy, rendered faces, own photographs with public people among them, and the code that FedFace's authors published
+(docs/faithfulness.md)."""

@@ -14,6 +14,8 @@ from fedface_core.domain.device_kinds import DeviceChoice
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from fedface_cli.api_client import ControlApi
+    from fedface_core.contracts.http import RunDetail
     from fedface_core.domain.plan import Plan
     from fedface_lab.results import RunComparison
     from fedface_stack.stack import LocalStack
@@ -59,8 +61,9 @@ def demo(
     start = time.monotonic()
     console = talk_console()
     kind = chosen_device(device)
-    plan, weights = _plan_and_weights(preset, rounds, clients, seed, workdir, console)
+    plan = _plan(preset, rounds, clients, seed)
     plan = apply_merge_patch(plan, {"compute": {"device": kind}})
+    weights = _pretrained(plan, workdir, console) if preset is Preset.SYNTHETIC else None
     make_folder(workdir)
     with tempfile.TemporaryDirectory(prefix="stack-", dir=workdir) as state:  # holds gigabytes: all updates of all rounds
         stack = LocalStack(Path(state), console_port=0, logs=workdir / "logs", gpu=kind == "cuda")
@@ -92,26 +95,24 @@ def demo(
         print_json(figures)
 
 
-def _plan_and_weights(
-    preset: Preset, rounds: int | None, clients: int | None, seed: int, workdir: Path, console: Console
-) -> tuple[Plan, Path | None]:
-    """The preset's plan, and the file of the weights to upload for it; None if it starts from published weights."""
+def _plan(preset: Preset, rounds: int | None, clients: int | None, seed: int) -> Plan:
     from fedface_lab import presets
 
-    match preset:
-        case Preset.ORL:
-            return presets.orl(clients, rounds, seed), None
-        case Preset.SYNTHETIC:
-            import torch
+    of_preset = {Preset.ORL: presets.orl, Preset.SYNTHETIC: presets.synthetic}[preset]
+    return of_preset(clients, rounds, seed)
 
-            from fedface_lab.pretrain import pretrain_to_file
-            from fedface_learning.pretraining import PretrainPlan
 
-            plan = presets.synthetic(clients, rounds, seed)
-            weights = workdir / "pretrained.safetensors"
-            torch.set_num_threads(1)  # the weights of a seed must not depend on the number of cores
-            pretrain_to_file(plan, PretrainPlan(epochs=20, seed=seed), weights, console)
-            return plan, weights
+def _pretrained(plan: Plan, workdir: Path, console: Console) -> Path:
+    """The file of a network that is pre-trained on the plan's public people."""
+    import torch
+
+    from fedface_lab.pretrain import pretrain_to_file
+    from fedface_learning.pretraining import PretrainPlan
+
+    weights = workdir / "pretrained.safetensors"
+    torch.set_num_threads(1)  # the weights of a seed must not depend on the number of cores
+    pretrain_to_file(plan, PretrainPlan(epochs=20, seed=plan.seed), weights, console)
+    return weights
 
 
 def _run_plan(
@@ -119,25 +120,36 @@ def _run_plan(
 ) -> tuple[RunComparison, str]:
     """Run the plan to its end, download the model to ``model``; the reports and the model's SHA-256.
 
-    Raises `FedFaceError` if the run fails or is deleted.
+    It starts from ``weights``; if there are none, from the model of a run that measures the centre of the clients.
     """
     from fedface_cli.api_client import ControlApi
-    from fedface_cli.watching import watch
-    from fedface_core.domain.errors import FedFaceError
     from fedface_core.domain.plan.merge_patch import apply_merge_patch
-    from fedface_core.domain.run import RunPhase
+    from fedface_lab import presets
     from fedface_lab.results import RunComparison
 
     with ControlApi(stack.api_url) as api:
         if weights is not None:
-            uploaded = api.upload_model(weights).sha256
-            plan = apply_merge_patch(plan, {"model": {"weights": uploaded}})
-        created = api.create(plan)
+            start = api.upload_model(weights).sha256
+        else:
+            measured = _completed(api, stack, api.create(presets.orl_centre(plan)), console)
+            assert measured.model_sha256 is not None, "a completed run has a model"
+            start = measured.model_sha256
+        created = api.create(apply_merge_patch(plan, {"model": {"weights": start}}))
         console.print(f"watch it in a browser: {stack.console_url}/runs/{created.id}\n", soft_wrap=True)
-        started = api.start(created.id)
-        run = watch(api, started.id, console, check=stack.check)
-        if run is None:
-            raise FedFaceError(f"the run was deleted while it was watched; the logs are in {stack.logs}")
-        if run.phase is not RunPhase.COMPLETED:
-            raise FedFaceError(f"{run.id} {run.phase}: {run.failure or 'no reason given'}; the logs are in {stack.logs}")
+        run = _completed(api, stack, created, console)
         return RunComparison.of(api, run.id), api.download_model(run.id, model)
+
+
+def _completed(api: ControlApi, stack: LocalStack, created: RunDetail, console: Console) -> RunDetail:
+    """The run after it has been started and watched until its end. `FedFaceError` if it fails or is deleted."""
+    from fedface_cli.watching import watch
+    from fedface_core.domain.errors import FedFaceError
+    from fedface_core.domain.run import RunPhase
+
+    api.start(created.id)
+    run = watch(api, created.id, console, check=stack.check)
+    if run is None:
+        raise FedFaceError(f"the run was deleted while it was watched; the logs are in {stack.logs}")
+    if run.phase is not RunPhase.COMPLETED:
+        raise FedFaceError(f"{run.id} {run.phase}: {run.failure or 'no reason given'}; the logs are in {stack.logs}")
+    return run

@@ -15,9 +15,9 @@ _ORL_IDENTITIES = 40
 def orl(clients: int | None = None, rounds: int | None = None, seed: int = 0) -> Plan:
     """The plan for the 40 people of the ORL database, at 20 pixels, with dlib's network: up to 20 clients, 20 test people.
 
-    Raises `InvalidInputError` if ``clients`` is larger than 20.
+    It starts from the model of a run of `orl_centre`. Raises `InvalidInputError` if ``clients`` is larger than 20.
     """
-    plan = _preset("orl", "FedFace on ORL", rounds, seed)
+    plan = _preset("orl-gaussian", "gaussian negatives on ORL", rounds, seed)
     most_clients = _ORL_IDENTITIES - plan.split.test
     if clients is not None and clients > most_clients:
         raise InvalidInputError(
@@ -25,6 +25,13 @@ def orl(clients: int | None = None, rounds: int | None = None, seed: int = 0) ->
             f"and {plan.split.test} are for the test"
         )
     return plan if clients is None else apply_merge_patch(plan, {"split": {"clients": clients}})
+
+
+def orl_centre(plan: Plan) -> Plan:
+    """The plan of a run that measures the centre for `orl`: of enrolment, and a round without a step."""
+    measuring = _preset("orl", "the centre of ORL's clients", 1, plan.seed)
+    changes = {"split": {"clients": plan.split.clients}, "local_training": {"steps": 0}}
+    return apply_merge_patch(measuring, changes | {"compute": {"device": plan.compute.device}})
 
 
 def synthetic(clients: int | None = None, rounds: int | None = None, seed: int = 0) -> Plan:

@@ -13,9 +13,11 @@ from fedface_cli.plan_presets import PRESETS
 from fedface_cli.plan_template import plan_template
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.field_names import parts_of
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.plan.secure_aggregation import SecureAggregationPlan
 
 PLANS = Path(__file__).parents[3] / "docs/plans"
+STUDIES = Path(__file__).parents[3] / "docs/studies"
 each_preset = pytest.mark.parametrize("preset", sorted(PRESETS))
 COMMENTED = re.compile(r"^# ([a-z_]+ = .*)$", re.MULTILINE)
 
@@ -66,6 +68,12 @@ def test_gaussian_negatives_learns_as_the_shipped_plan_whose_gain_is_told() -> N
     own = {field: PRESETS["gaussian-negatives"][field] for field in ("name", "data")}
     people = {name: number for name, number in shipped["split"].items() if name != "validation"}
     assert Plan.model_validate(PRESETS["gaussian-negatives"]) == Plan.model_validate(shipped | own | {"split": people})
+
+
+def test_the_demo_learns_as_the_study_whose_gain_is_told() -> None:
+    study = tomllib.loads((STUDIES / "orl_winner.toml").read_text(encoding="utf-8"))
+    plan = apply_merge_patch(Plan.model_validate(study["plan"]), study["arms"]["gaussian low resolution"])
+    assert Plan.model_validate(PRESETS["orl-gaussian"]) == apply_merge_patch(plan, {"name": PRESETS["orl-gaussian"]["name"]})
 
 
 def test_a_choice_with_parameters_has_those_that_the_preset_sets() -> None:

@@ -18,6 +18,14 @@ def test_orl_has_twenty_people_for_clients() -> None:
         presets.orl(clients=21)
 
 
+def test_the_centre_is_measured_on_the_clients_and_nothing_is_trained() -> None:
+    plan = presets.orl(clients=5, rounds=2, seed=3)
+    centre = presets.orl_centre(plan)
+    assert (centre.split, centre.data, centre.seed) == (plan.split, plan.data, plan.seed)
+    assert (centre.model.centring, plan.model.centring) == (True, False)
+    assert (centre.rounds, centre.local_training.steps) == (1, 0)
+
+
 def test_synthetic_faces_are_drawn_by_the_seed() -> None:
     plan = presets.synthetic(seed=3)
     require_within(plan, DEFAULT_BUDGET)
