@@ -49,12 +49,15 @@ class Job:
     """Whether each round is computed as one batch."""
     centred: bool = False
     """Whether the mean feature of the clients is the centre of the network that it starts from."""
+    recentred: bool = False
+    """Whether the mean feature of the clients, by the last model, becomes the centre of that model before it is scored."""
 
     @property
     def title(self) -> str:
-        """The job's name for people: arm, grid point and seed, and whether it starts centred and with fused rounds."""
+        """The job's name for people: arm, grid point and seed, and which of `centred`, `recentred` and `fused` it is."""
         parts = [self.arm, *(f"{field}={value}" for field, value in self.point), f"seed {self.seed}"]
-        return ", ".join([*parts, *["centred"] * self.centred, *["fused rounds"] * self.fused])
+        traits = {"centred": self.centred, "recentred": self.recentred, "fused rounds": self.fused}
+        return ", ".join([*parts, *(trait for trait, has_it in traits.items() if has_it)])
 
     def on_device(self, kind: DeviceKind) -> Job:
         """The job on this kind of device: its results differ in rounding, so it is another job."""
@@ -79,6 +82,8 @@ class Job:
             parts["fused"] = True
         if self.centred:
             parts["centred"] = True
+        if self.recentred:
+            parts["recentred"] = True
         return digest_of(parts)
 
 
@@ -121,7 +126,9 @@ def expand(study: Study, source: Path) -> list[Job]:
             raise InvalidInputError(f"{where}: the arm is centred before round 0; set model.centring to false")
         is_first_seed = seed == study.repeat.seeds[0]
         scored = _scored_rounds(plan, study)
-        jobs.append(Job(arm, point, seed, plan, pretrain, scored, is_first_seed, study.scored_part, fused, centred))
+        recentred = arm in study.recentred
+        part = study.scored_part
+        jobs.append(Job(arm, point, seed, plan, pretrain, scored, is_first_seed, part, fused, centred, recentred))
     return jobs
 
 

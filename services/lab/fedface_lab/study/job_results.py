@@ -49,6 +49,8 @@ class JobResult(_ResultPart):
     """Whether each round was computed as one batch."""
     centred: bool = False
     """Whether the mean feature of the clients was the centre of the network that the run started from."""
+    recentred: bool = False
+    """Whether the mean feature of the clients, by the last model, became the centre of that model before it was scored."""
     rounds: tuple[RoundResult, ...]
     before: Snapshot
     after: Snapshot

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fedface_core.files.whole_file import write_whole
+from fedface_lab.evaluation.centre_network import centre_of_clients
 from fedface_lab.study.grid import Job
 from fedface_lab.study.job_results import JobResult, ResultFolder, RoundResult, Snapshot
 from fedface_lab.study.pretrained import starting_network
@@ -16,6 +17,7 @@ from fedface_learning.data import CachedDataset, open_photographs, split_identit
 from fedface_learning.data.identity_list import identity_list
 from fedface_learning.device import copy_on
 from fedface_learning.evaluation.cosine_counts import count_cosines
+from fedface_learning.evaluation.verification import verify_pairs
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.models.embedding import embed
 from fedface_learning.simulation.simulate import SimulatedRound, simulate
@@ -38,13 +40,18 @@ def run_job(job: Job, folder: ResultFolder) -> None:
 
     def keep(finished: SimulatedRound) -> None:
         verification = finished.verification
+        if finished.number in (0, plan.rounds):
+            there = copy_on(network, torch.device(plan.compute.device))
+            recentred = job.recentred and finished.number > 0
+            if recentred:
+                there.centre.copy_(centre_of_clients(there, plan))
+            embeddings.append(torch.cat([embed(there, dataset.images(identity)).cpu() for identity in people]))
+            if recentred:
+                verification = verify_pairs(embeddings[-1], labels_N, plan.far)
+            assert verification is not None, "the first and the last round are always scored"
+            snapshots.append(Snapshot(roc=verification.roc, cosines=count_cosines(embeddings[-1], labels_N)))
         scores = verification.scores if verification else None
         rounds.append(RoundResult(number=finished.number, aggregation=finished.aggregation, scores=scores))
-        if finished.number in (0, plan.rounds):
-            assert verification is not None, "the first and the last round are always scored"
-            there = copy_on(network, torch.device(plan.compute.device))
-            embeddings.append(torch.cat([embed(there, dataset.images(identity)).cpu() for identity in people]))
-            snapshots.append(Snapshot(roc=verification.roc, cosines=count_cosines(embeddings[-1], labels_N)))
 
     simulate(
         plan,
@@ -69,6 +76,7 @@ def run_job(job: Job, folder: ResultFolder) -> None:
         after=after,
         fused=job.fused,
         centred=job.centred,
+        recentred=job.recentred,
         seconds=round(time.perf_counter() - start, 1),
     )
     write_whole(folder.result(job), result.model_dump_json().encode())

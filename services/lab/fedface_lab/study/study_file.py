@@ -67,6 +67,11 @@ class Study(_StudyPart):
         description="The arms that start from a network whose centre is the mean feature of the clients, as after round 0 "
         "of a run with `model.centring`; for strategies that measure no centre.",
     )
+    recentred: tuple[str, ...] = Field(
+        default=(),
+        description="The arms whose last model gets the mean feature of the clients, by that model, as its centre before it "
+        "is scored, as after round 0 of a further run.",
+    )
     without_clients: str | None = Field(
         default=None, description="The arm that learns from no client; what is recovered is also told net of its gain."
     )
@@ -100,7 +105,7 @@ class Study(_StudyPart):
 
     @model_validator(mode="after")
     def _listed_arms_are_arms(self) -> Self:
-        for field, listed in (("fused", self.fused), ("centred", self.centred)):
+        for field, listed in (("fused", self.fused), ("centred", self.centred), ("recentred", self.recentred)):
             unknown = [arm for arm in listed if arm not in self.arms]
             if unknown:
                 raise ValueError(f"{field} names {', '.join(map(repr, unknown))}, but the arms are {', '.join(self.arms)}")

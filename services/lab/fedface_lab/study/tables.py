@@ -66,6 +66,9 @@ def summary_markdown(results: StudyResults) -> str:
         lines.append(
             f"*Centred*: {', '.join(study.centred)} started from a network whose centre is the mean feature of the clients."
         )
+    if study.recentred:
+        recentred = ", ".join(study.recentred)
+        lines.append(f"*Recentred*: {recentred} are scored with the centre that the last model gives the clients.")
     if study.compared:
         lines.append("*Difference*: an arm's *after* minus that of the arm beside it, on the same seed.")
     if study.without_clients:

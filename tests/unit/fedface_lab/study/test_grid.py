@@ -71,6 +71,14 @@ def test_an_arm_may_start_centred_and_says_so(tmp_path: Path) -> None:
     assert not {job.digest for job in jobs if job.centred} & set(before.values())
 
 
+def test_an_arm_may_end_recentred_and_says_so(tmp_path: Path) -> None:
+    before = {job.title: job.digest for job in jobs_of(write_study(tmp_path))}
+    jobs = jobs_of(write_study(tmp_path, ('upper_bound = "long"', 'recentred = ["long"]')))
+    assert {job.arm for job in jobs if job.recentred} == {"long"}
+    assert next(job.title for job in jobs if job.recentred).endswith(", recentred")
+    assert not {job.digest for job in jobs if job.recentred} & set(before.values())
+
+
 def test_an_arm_is_not_centred_twice(tmp_path: Path) -> None:
     centred = ('upper_bound = "long"', 'centred = ["long"]')
     path = write_study(tmp_path, centred, ("[arms.long]", "[arms.long]\nmodel.centring = true"))

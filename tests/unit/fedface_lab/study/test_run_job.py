@@ -17,6 +17,7 @@ from fedface_lab.study.tables import summary_markdown
 from fedface_learning.data import FaceDataset, open_photographs, split_identities
 from fedface_learning.evaluation.cosine_counts import count_cosines
 from fedface_learning.evaluation.verification import verify_pairs
+from fedface_learning.models.weights import load_network
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
 from support.tiny_study import NO_PRETRAINING, write_study
@@ -83,6 +84,32 @@ def test_a_job_that_starts_centred_starts_as_after_round_0_of_a_run_with_centrin
     group = Group(job.arm, job.point, {job.seed: job}, {job.seed: result})
     summary = summary_markdown(StudyResults(read_study(file), (group,)))
     assert "*Centred*: no spreadout started from a network whose centre is the mean feature of the clients." in summary
+
+
+def test_a_job_that_ends_recentred_is_scored_as_after_round_0_of_a_further_run(tmp_path: Path) -> None:
+    use_deterministic_torch(1)
+    file = write_study(tmp_path, NO_PRETRAINING, ('upper_bound = "long"', 'recentred = ["no spreadout"]'))
+    folder = ResultFolder(tmp_path / "out")
+    job = next(job for job in expand(read_study(file), file) if job.recentred)
+    run_job(job, folder)
+    result = folder.load(job)
+    tensors = folder.load_embeddings(job)
+    assert result is not None
+    assert tensors is not None
+    trained = simulate(job.plan)
+    last = load_network(job.plan.model, trained.model, "the last model")
+    further = apply_merge_patch(job.plan, {"model": {"centring": True}})
+    enrolled = simulate(further, initial=last, evaluate_at=lambda number: number == 0).rounds[0].verification
+    assert enrolled is not None
+    assert result.recentred
+    assert result.rounds[-1].scores == enrolled.scores
+    assert result.after.roc == enrolled.roc == verify_pairs(tensors["after_ND"], tensors["labels_N"], job.plan.far).roc
+    assert trained.rounds[0].verification is not None
+    assert result.rounds[0].scores == trained.rounds[0].verification.scores
+    assert result.rounds[-1].aggregation == trained.rounds[-1].aggregation
+    group = Group(job.arm, job.point, {job.seed: job}, {job.seed: result})
+    summary = summary_markdown(StudyResults(read_study(file), (group,)))
+    assert "*Recentred*: no spreadout are scored with the centre that the last model gives the clients." in summary
 
 
 VALIDATION = ("test = 5\n", "test = 4\nvalidation = 2\n")

@@ -26,6 +26,10 @@ WRONG: list[tuple[tuple[str, str], str]] = [
         "fused names 'best', but the arms are fedface, no",
     ),
     (
+        ('upper_bound = "long"', 'recentred = ["fedface", "best"]'),
+        "recentred names 'best', but the arms are fedface, no",
+    ),
+    (
         ('upper_bound = "long"', 'centred = ["fedface", "best"]'),
         "centred names 'best', but the arms are fedface, no",
     ),
