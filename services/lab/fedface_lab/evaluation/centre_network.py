@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedface_core.domain.plan import Plan
 from fedface_learning.client.enrolment import enrol, mean_embedding
-from fedface_learning.data import open_photographs, split_identities
+from fedface_learning.data import FaceDataset, open_photographs, split_identities
 from fedface_learning.models import EmbeddingNetwork
 
 NOT_CENTRED = (
@@ -29,13 +29,12 @@ def centre_network(network: EmbeddingNetwork, plan: Plan | None) -> list[str]:
         return []
     if plan is None:
         return [NOT_CENTRED]
-    network.centre.copy_(centre_of_clients(network, plan))
+    network.centre.copy_(centre_of_clients(network, plan, open_photographs(plan)))
     return [f"centred by the plan's {plan.split.clients:,} clients, as its round 0 is"]
 
 
-def centre_of_clients(network: EmbeddingNetwork, plan: Plan) -> Tensor:
+def centre_of_clients(network: EmbeddingNetwork, plan: Plan, dataset: FaceDataset) -> Tensor:
     """The mean feature (D,) of the photographs of the plan's clients, as enrolment with `model.centring` gives it."""
-    dataset = open_photographs(plan)
     means = []
     images = []
     for identity in split_identities(dataset.identities, plan.split).clients:

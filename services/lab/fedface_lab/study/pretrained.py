@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.files.whole_file import make_folder, write_whole
-from fedface_lab.evaluation.centre_network import centre_of_clients
 from fedface_lab.study.grid import Job, digest_of
 from fedface_lab.study.job_results import ResultFolder
 from fedface_learning.data import open_photographs, split_identities
@@ -66,16 +65,9 @@ def run_pretraining(pretraining: Pretraining, folder: ResultFolder) -> None:
 
 
 def starting_network(job: Job, folder: ResultFolder) -> EmbeddingNetwork:
-    """The network that the job starts from: pre-trained, which must have been done, or with its plan's own weights.
-
-    Its centre is the mean feature of the clients if the job is to start so.
-    """
+    """The network that the job starts from: pre-trained, which must have been done, or with its plan's own weights."""
     pretraining = pretraining_of(job)
     if pretraining is None:
-        network = initial_network(job.plan.model, job.plan.seed)
-    else:
-        path = folder.network(pretraining.digest)
-        network = load_network(job.plan.model, path.read_bytes(), str(path))
-    if job.centred:
-        network.centre.copy_(centre_of_clients(network, job.plan))
-    return network
+        return initial_network(job.plan.model, job.plan.seed)
+    path = folder.network(pretraining.digest)
+    return load_network(job.plan.model, path.read_bytes(), str(path))

@@ -32,6 +32,8 @@ def run_job(job: Job, folder: ResultFolder) -> None:
     plan = job.plan
     network = starting_network(job, folder)
     dataset = CachedDataset(open_photographs(plan), _MOST_CACHED)
+    if job.centred:
+        network.centre.copy_(centre_of_clients(network, plan, dataset))
     people = split_identities(dataset.identities, plan.split).scored(job.scored_part)
     labels_N = torch.cat([torch.full((len(dataset.images(identity)),), label) for label, identity in enumerate(people)])
     rounds: list[RoundResult] = []
@@ -44,7 +46,7 @@ def run_job(job: Job, folder: ResultFolder) -> None:
             there = copy_on(network, torch.device(plan.compute.device))
             recentred = job.recentred and finished.number > 0
             if recentred:
-                there.centre.copy_(centre_of_clients(there, plan))
+                there.centre.copy_(centre_of_clients(there, plan, dataset))
             embeddings.append(torch.cat([embed(there, dataset.images(identity)).cpu() for identity in people]))
             if recentred:
                 verification = verify_pairs(embeddings[-1], labels_N, plan.far)

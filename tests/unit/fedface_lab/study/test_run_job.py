@@ -8,8 +8,8 @@ import pytest
 from torch import Tensor
 
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
-from fedface_lab.study.grid import expand
-from fedface_lab.study.job_results import ResultFolder
+from fedface_lab.study.grid import Job, expand
+from fedface_lab.study.job_results import JobResult, ResultFolder
 from fedface_lab.study.run_job import run_job
 from fedface_lab.study.study_file import read_study
 from fedface_lab.study.study_results import Group, StudyResults
@@ -48,6 +48,12 @@ def test_a_job_is_the_simulation_of_its_plan(tmp_path: Path) -> None:
         assert snapshot.cosines == count_cosines(tensors[name], tensors["labels_N"])
 
 
+def summary_of(file: Path, job: Job, result: JobResult) -> str:
+    """The summary of a study of which this job alone has run."""
+    group = Group(job.arm, job.point, {job.seed: job}, {job.seed: result})
+    return summary_markdown(StudyResults(read_study(file), (group,)))
+
+
 def test_a_job_with_fused_rounds_says_so_in_its_result_and_in_the_summary(tmp_path: Path) -> None:
     use_deterministic_torch(1)
     seen = ("learning_rate = 0.05}", 'learning_rate = 0.05, losses = "seen"}')
@@ -62,8 +68,7 @@ def test_a_job_with_fused_rounds_says_so_in_its_result_and_in_the_summary(tmp_pa
     assert results[1] is not None
     expected = simulate(job.plan, fused=True)
     assert [finished.aggregation for finished in results[1].rounds] == [done.aggregation for done in expected.rounds]
-    group = Group(job.arm, job.point, {job.seed: job}, {job.seed: results[1]})
-    summary = summary_markdown(StudyResults(read_study(file), (group,)))
+    summary = summary_of(file, job, results[1])
     assert "*Fused rounds*: each round of no spreadout was computed as one batch" in summary
 
 
@@ -81,8 +86,7 @@ def test_a_job_that_starts_centred_starts_as_after_round_0_of_a_run_with_centrin
     assert enrolled.verification is not None
     assert result.rounds[0].scores == enrolled.verification.scores
     assert result.rounds[0].aggregation.model_sha256 == enrolled.aggregation.model_sha256
-    group = Group(job.arm, job.point, {job.seed: job}, {job.seed: result})
-    summary = summary_markdown(StudyResults(read_study(file), (group,)))
+    summary = summary_of(file, job, result)
     assert "*Centred*: no spreadout started from a network whose centre is the mean feature of the clients." in summary
 
 
@@ -107,8 +111,7 @@ def test_a_job_that_ends_recentred_is_scored_as_after_round_0_of_a_further_run(t
     assert trained.rounds[0].verification is not None
     assert result.rounds[0].scores == trained.rounds[0].verification.scores
     assert result.rounds[-1].aggregation == trained.rounds[-1].aggregation
-    group = Group(job.arm, job.point, {job.seed: job}, {job.seed: result})
-    summary = summary_markdown(StudyResults(read_study(file), (group,)))
+    summary = summary_of(file, job, result)
     assert "*Recentred*: no spreadout are scored with the centre that the last model gives the clients." in summary
 
 
