@@ -85,7 +85,7 @@ class ExactSum:
         self._begin(length, fraction_bits)
         units = weight * 2.0**fraction_bits
         for position, values_P, before_P in parts:
-            self._add_rounded(self._sum_P[position : position + len(values_P)], values_P, before_P, units)
+            self._add_rounded(self._sum_P[position : position + values_P.numel()], values_P, before_P, units)
         self._take_largest(counters)
 
     def merge(self, other: ExactSum) -> None:
@@ -131,11 +131,11 @@ class ExactSum:
 
     def _add_rounded(self, sum_P: Tensor, values_P: Tensor, before_P: Tensor, units: float) -> None:
         """Numpy computes this in place; torch takes a third longer."""
-        if len(self._wide_P) < len(sum_P):  # memory of the largest part, used again for all parts of all changes
-            self._wide_P = np.empty(len(sum_P), np.float64)
-            self._whole_P = np.empty(len(sum_P), np.int64)
-        wide_P = self._wide_P[: len(sum_P)]
-        whole_P = self._whole_P[: len(sum_P)]
+        if len(self._wide_P) < sum_P.numel():  # memory of the largest part, used again for all parts of all changes
+            self._wide_P = np.empty(sum_P.numel(), np.float64)
+            self._whole_P = np.empty(sum_P.numel(), np.int64)
+        wide_P = self._wide_P[: sum_P.numel()]
+        whole_P = self._whole_P[: sum_P.numel()]
         wide_before_P = whole_P.view(np.float64)  # until the whole numbers are there, this memory is free
         # Converted one after the other, since a ufunc that converts does it in small buffers, which takes a seventh longer.
         np.copyto(wide_P, values_P.numpy())

@@ -65,15 +65,16 @@ def check_in_memory(tensors: Tensors, form: UpdateForm, bounds: NormBounds) -> C
     """
     with refusing_what_fails():
         norm = None
-        if not clearly_within(rough_norm(form.values_by_name(tensors), form), bounds.lowest):
-            for name, like in form.expected.items():
-                check_finite(name, tensors[name].view(like.shape))
-            norm = exact_norm(form.values_by_name(tensors), form)
+        update = form.lay_out(tensors)
+        if not clearly_within(rough_norm(form.values_in_place(update), form), bounds.lowest):
+            for name in form.expected:
+                check_finite(name, tensors[name])
+            norm = exact_norm(form.values_in_place(update), form)
             check_norm(norm, bounds.largest)
         form.buffer_ranges.check(tensors)
         directions = check_directions(tensors, form)
         counters = {name: tensors[name] for name, like in form.model.items() if not like.is_floating_point()}
-        return CheckedUpdate(form.values_by_name(tensors), counters, directions, norm)
+        return CheckedUpdate(form.values_in_place(update), counters, directions, norm)
 
 
 def check_mean_embedding(

@@ -169,6 +169,18 @@ class UpdateForm:
         """The global model's tensors, which are read once."""
         return self.reference.tensors()
 
+    @cached_property
+    def _block(self) -> memoryview:
+        return memoryview(bytearray(self._data_bytes))
+
+    @cached_property
+    def _laid_out(self) -> Tensors:
+        return {
+            name: torch.frombuffer(self._block, dtype=place.dtype, count=place.count, offset=place.start).view(place.shape)
+            for name, place in self._places.items()
+            if place.count
+        }
+
     def match_layout(self, blocks: Blocks) -> LaidOutUpdate | None:
         """The update in the blocks, if its header and its size are those that `encode_tensors` writes for this form.
 
@@ -199,6 +211,16 @@ class UpdateForm:
                 values_P = torch.frombuffer(update.blocks[index], dtype=span.dtype, count=count, offset=offset)
                 yield PlacedValues(span.piece(done, count), values_P)
                 done += count
+
+    def lay_out(self, tensors: Tensors) -> LaidOutUpdate:
+        """The update with these tensors, as expected, in one block and without a header. The next call overwrites it.
+
+        So tensors in whatever memory layout are copied once, and then read like an object of their update.
+        """
+        for name, place in self._places.items():
+            if place.count:
+                self._laid_out[name].copy_(tensors[name])
+        return LaidOutUpdate([self._block], 0, {})
 
     def values_by_name(self, tensors: Tensors) -> Iterator[PlacedValues]:
         """The values of a decoded model and its further tensors that are averaged. ``tensors`` must be as expected."""
