@@ -65,8 +65,8 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
             expect(page.locator("#notice")).to_contain_text("The control API does not answer", timeout=PATIENCE)
             stack.restart("control")
             expect(page.locator("#notice")).to_be_empty(timeout=PATIENCE)
-            # What the page asked meanwhile was answered with 503: the browser says so by itself, and htmx of the page's stream,
-            # if that was not open yet.
+            # What the page asked meanwhile was answered with 503: the browser says so by itself, and htmx of the page's
+            # stream, if that was not open yet.
             said_by_themselves = ("503 (Service Unavailable)", "[object Event]")
             watched.complaints[:] = [one for one in watched.complaints if not one.endswith(said_by_themselves)]
             page.get_by_role("button", name="Resume", exact=True).click()

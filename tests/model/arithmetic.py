@@ -119,7 +119,7 @@ class ModelNames:
         """Nothing to do: no network is kept."""
 
 
-def _reduced(partials: Iterable[UpdateNames], before: ServerRound) -> ReducedRound:
+def _reduced(partials: Iterable[UpdateNames], before: ServerRound, _encode: object) -> ReducedRound:
     folded: dict[str, str] = {}
     refused: dict[str, str] = {}
     for partial in partials:
@@ -140,7 +140,7 @@ def _reduced(partials: Iterable[UpdateNames], before: ServerRound) -> ReducedRou
         mean_off_diagonal_cosine=0.0,
         max_off_diagonal_cosine=0.0,
     )
-    return ReducedRound(model, class_embeddings, None, None, aggregation)
+    return ReducedRound([model], class_embeddings, (), None, aggregation)
 
 
 def folded_in(model: bytes) -> Mapping[str, str]:

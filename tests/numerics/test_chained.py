@@ -40,7 +40,7 @@ def test_a_client_goes_on_from_where_the_one_before_ended(tiny_plan: Callable[..
             total = {name: total[name] + tensor.double() for name, tensor in network.state_dict().items()}
         # All clients have six images, so each has the same weight.
         network.load_state_dict({name: (tensor / 3).float() for name, tensor in total.items()})
-        for name, tensor in decode_tensors(reduced.model)[0].items():
+        for name, tensor in decode_tensors(b"".join(reduced.model))[0].items():
             torch.testing.assert_close(tensor, network.state_dict()[name], rtol=1e-5, atol=1e-6)
     assert {reduced.aggregation.class_embeddings_sha256 for reduced in rounds} == {
         enrolled.aggregation.class_embeddings_sha256

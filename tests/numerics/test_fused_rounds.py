@@ -41,8 +41,8 @@ def assert_fused_is_faithful(plan: Plan, faces: FaceDataset) -> None:
     )
     assert len(faithful) == len(fused) == plan.rounds + 1
     for (expected, _), (found, _) in zip(faithful, fused, strict=True):
-        model, _ = decode_tensors(found.model)
-        for name, tensor in decode_tensors(expected.model)[0].items():
+        model, _ = decode_tensors(b"".join(found.model))
+        for name, tensor in decode_tensors(b"".join(expected.model))[0].items():
             torch.testing.assert_close(model[name], tensor, rtol=0, atol=1e-5)
         if expected.class_embeddings:
             rows_CD, found_CD = (decode_class_embeddings(each.class_embeddings, 16) for each in (expected, found))
@@ -60,8 +60,8 @@ def assert_fused_is_faithful(plan: Plan, faces: FaceDataset) -> None:
         assert other.uploaded_bytes == pytest.approx(one.uploaded_bytes, rel=0.05)
         losses = [(each.loss_before or 0.0, each.loss_after or 0.0) for each in (one, other)]
         assert losses[1] == pytest.approx(losses[0], rel=1e-4, abs=1e-6)
-    start = decode_tensors(faithful[0][0].model)[0]
-    last = decode_tensors(faithful[-1][0].model)[0]
+    start = decode_tensors(b"".join(faithful[0][0].model))[0]
+    last = decode_tensors(b"".join(faithful[-1][0].model))[0]
     assert max(float((last[name] - start[name]).abs().max()) for name in start) > 1e-3, "the model has moved by far more"
 
 

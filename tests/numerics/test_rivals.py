@@ -69,7 +69,7 @@ class OneRound:
         losses = [loss(client, self.embeddings(images_NCHW)) for client, images_NCHW in enumerate(self.clients)]
         total = torch.stack(losses).sum() / sum(len(images_NCHW) for images_NCHW in self.clients)
         gradients = torch.autograd.grad(total, list(self.start.parameters()))
-        model = decode_tensors(self.trained.model)[0]
+        model = decode_tensors(b"".join(self.trained.model))[0]
         for (name, before), gradient in zip(self.start.named_parameters(), gradients, strict=True):
             moved = (before.detach() - model[name].double()) / RATE
             torch.testing.assert_close(moved, gradient, rtol=1e-2, atol=1e-3)

@@ -30,10 +30,12 @@ from fedface_learning.aggregation import PARTIALS, Partial
 from fedface_learning.aggregation.median_clipping import clips_by_median, median_bound, must_be_clipped
 from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
+from fedface_learning.aggregation.server_state import strategy_state
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
-from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.formats.stored_tensors import StoredTensors
+from fedface_learning.models.weights import encode_in_place
 from fedface_learning.strategies import NOTHING, ServerRound
-from fedface_worker.artifact_files import open_artifact
+from fedface_worker.artifact_files import fetch_artifact, open_artifact
 from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.failing_steps import counts_failures, failed_step
 from fedface_worker.workbench import Workbench
@@ -89,14 +91,14 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
     aggregation = reduced.aggregation
     if aggregation.model_sha256 != current.model_sha256:  # else another round has made and claimed it
         artifacts.put(object_keys.claim(aggregation.model_sha256, run), object_keys.claim_of_round(current.number))
-    artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
+    artifacts.put(object_keys.model(aggregation.model_sha256), *reduced.model)
     class_embeddings_sha256 = aggregation.class_embeddings_sha256
     # If no row has moved, the store has W and its rows already: the round started from them.
     if class_embeddings_sha256 is not None and class_embeddings_sha256 != current.class_embeddings_sha256:
         artifacts.put(object_keys.class_embeddings(run, class_embeddings_sha256), reduced.class_embeddings)
         _put_rows(workbench, plan, run, class_embeddings_sha256, reduced.class_embeddings)
-    if reduced.server_state is not None and aggregation.server_state_sha256 is not None:
-        artifacts.put(object_keys.server_state(run, aggregation.server_state_sha256), reduced.server_state)
+    if aggregation.server_state_sha256 is not None:
+        artifacts.put(object_keys.server_state(run, aggregation.server_state_sha256), *reduced.server_state)
     if reduced.guidance is not None and aggregation.guidance_sha256 is not None:
         artifacts.put(object_keys.guidance(run, aggregation.guidance_sha256), reduced.guidance)
     key = object_keys.aggregation(run, current.number, accepted_digest(accepted))
@@ -124,7 +126,7 @@ def _reduced_round(workbench: Workbench, plan: Plan, current: Round, accepted: M
         server_round = _server_round(workbench, plan, current)
         partials = _Partials(workbench, plan, current, accepted)
         try:
-            reduced = reduce_partials(partials.in_order(), server_round)
+            reduced = reduce_partials(partials.in_order(), server_round, encode_in_place)
         finally:
             workbench.models.forget_network()  # no other task of an aggregator needs it, and it has been changed
     partials.count_what_became_of_updates(reduced.aggregation)
@@ -139,21 +141,22 @@ def _server_round(workbench: Workbench, plan: Plan, current: Round) -> ServerRou
     run = current.run_id
     size = plan.model.embedding_size
     class_embeddings_CD = torch.empty(0, size)
-    state = NOTHING
+    stored: StoredTensors | None = None
     if current.class_embeddings_sha256 is not None:
         sha256 = current.class_embeddings_sha256
         data = get_checked(artifacts, object_keys.class_embeddings(run, sha256), sha256)
         class_embeddings_CD = decode_class_embeddings(data, size)
     if current.server_state_sha256 is not None:
         sha256 = current.server_state_sha256
-        state, _ = decode_tensors(get_checked(artifacts, object_keys.server_state(run, sha256), sha256))
+        stored = StoredTensors(fetch_artifact(artifacts, object_keys.server_state(run, sha256), sha256))
     return ServerRound(
         plan=plan,
         number=current.number,
         network=workbench.models.network(plan.model, current.model_sha256),
         class_embeddings_CD=class_embeddings_CD,
         uploaded={},
-        state=state,
+        state=NOTHING if stored is None else strategy_state(stored),
+        moments=stored,
         photographs=lambda: workbench.photographs(plan, current).dataset,
     )
 

@@ -1,19 +1,20 @@
 """The step from a round's exact sum to the next model version, in the network's own memory and block by block.
 
-So it takes no memory for a second model. P values of a block.
+So it takes no memory for a second model, nor for the server optimiser's moments: the old ones are read a block at a time,
+and the next ones are written where the sum's values were. P values of a block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import sqrt
 
 import torch
 from torch import Tensor
 
 from fedface_learning.aggregation.exact_sum import ExactSum
-from fedface_learning.aggregation.server_optimiser import take_server_step
-from fedface_learning.aggregation.server_state import OPTIMISER, select_state
+from fedface_learning.aggregation.server_optimiser import MOMENTS, take_server_step
+from fedface_learning.aggregation.server_state import moments_of
 from fedface_learning.formats.flat_sum import sum_positions
 from fedface_learning.strategies import ServerRound, Tensors
 from fedface_learning.updates.buffer_ranges import VARIANCE, last_part
@@ -26,11 +27,10 @@ def average_in_place(
 
     The server optimiser's target is ``old + Σ n_c Δ_c / Σ n_c``; ``changes`` holds ``Σ n_c Δ_c``, and ``images`` is Σ n_c.
     Division by Σ n_c, not by Σ n_c s_c, makes the step of a stale update smaller. If ``own_weight`` is above 0, the present
-    model of the network takes part in the mean with this weight. Return the optimiser's next moments, by name, and the norm
-    of the model's change.
+    model of the network takes part in the mean with this weight. Return the optimiser's next moments, ``kind/parameter`` →
+    tensor, and the norm of the model's change. The moments are in the memory of ``changes``, which is no sum afterwards.
     """
     network = before.network
-    state = select_state(before.state, OPTIMISER)
     positions = sum_positions(old)
     assert changes.length == sum(old[name].numel() for name in positions), "all models of a round have the same tensors"
     parameters = {name for name, _ in network.named_parameters()}
@@ -45,6 +45,7 @@ def average_in_place(
             old_P = old[name].reshape(-1)
             own_P = target.reshape(-1)
             new_P = target.view(-1) if target.is_contiguous() else torch.empty_like(old_P)
+            next_moments = _NextMoments(changes.memory(len(old_P), positions[name]))
             for offset, summed_P in changes.blocks(len(old_P), positions[name]):
                 block = slice(offset, offset + len(summed_P))
                 wide_P = old_P[block].double()
@@ -55,24 +56,55 @@ def average_in_place(
                     average_P.clamp_min_(0)  # a change from an older model can be larger than what is left of a variance
                 stepped_P = average_P
                 if name in parameters:
-                    stepped_P, new_moments = _step(name, average_P, old_P[block], block, before, state)
-                    for key, moment_P in new_moments.items():
-                        moments.setdefault(key, torch.empty(old[name].shape)).view(-1)[block] = moment_P
+                    stepped_P, of_block = _step(name, average_P, old_P[block], block, before)
+                    next_moments.keep(block, of_block)
                 new_P[block] = stepped_P
                 squares += float((stepped_P.double() - wide_P).square().sum())
+            moments |= {f"{kind}/{name}": moment_P.view(old[name].shape) for kind, moment_P in next_moments.whole()}
             if not target.is_contiguous():
                 target.copy_(new_P.view(target.shape))
     return moments, sqrt(squares)
 
 
+class _NextMoments:
+    """The next moments of one parameter. They come block by block, and have only the memory of the values of the sum.
+
+    The first moment of a block fits into what this block and those before it have left. The second one would be written over
+    values that are still to be taken, so it waits until all are.
+    """
+
+    def __init__(self, memory_2P: Tensor) -> None:
+        self._memory = dict(zip(MOMENTS, memory_2P, strict=True))
+        self._kept: dict[str, Tensor] = {}
+
+    def keep(self, block: slice, moments: Mapping[str, Tensor]) -> None:
+        """Keep the moments of a block, by kind. Its values of the sum, and all before it, have been taken."""
+        for kind, moment_P in moments.items():
+            if kind not in self._kept:
+                memory_P = self._memory[kind]
+                self._kept[kind] = memory_P if kind == MOMENTS[0] else torch.empty_like(memory_P)
+            self._kept[kind][block] = moment_P
+
+    def whole(self) -> Iterator[tuple[str, Tensor]]:
+        """Each kind of moment with its values, once all blocks were kept."""
+        for kind, moment_P in self._kept.items():
+            if kind != MOMENTS[0]:
+                self._memory[kind].copy_(moment_P)
+            yield kind, self._memory[kind]
+
+
 def _step(
-    name: str, average_P: Tensor, old_P: Tensor, block: slice, before: ServerRound, state: Tensors
+    name: str, average_P: Tensor, old_P: Tensor, block: slice, before: ServerRound
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """The server optimiser's step for a block of the parameter ``name``: its next values, and the block of each moment."""
+    """The server optimiser's step for a block of the parameter ``name``: its next values, and its moments by kind."""
     plan = before.plan
     client_share, share = plan.rate_shares(before.number)
     client_rate = plan.local_training.learning_rate * client_share
-    of_block = {key: moment.reshape(-1)[block] for key, moment in state.items() if key.partition("/")[2] == name}
+    old_moments = {
+        f"{kind}/{name}": moment_P.clone()  # the next kind is read into the same memory
+        for kind in MOMENTS
+        if (moment_P := moments_of(before.moments, kind, name, block.start, len(old_P))) is not None
+    }
     optimiser = plan.aggregation.optimiser
-    new, moments = take_server_step({name: average_P}, {name: old_P}, [name], optimiser, of_block, share, client_rate)
-    return new[name], moments
+    new, moments = take_server_step({name: average_P}, {name: old_P}, [name], optimiser, old_moments, share, client_rate)
+    return new[name], {key.partition("/")[0]: moment_P for key, moment_P in moments.items()}

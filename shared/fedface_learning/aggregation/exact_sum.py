@@ -119,6 +119,14 @@ class ExactSum:
             summed_P = self._sum_P[first : first + min(_BLOCK, count - offset)]
             yield offset, summed_P.double() * 2.0**-self.fraction_bits
 
+    def memory(self, count: int, position: int) -> Tensor:
+        """The memory (2, count) of the ``count`` values of the sum from ``position`` on, as float32.
+
+        It is for who has taken the values and does not need the sum any more: a value of it has room for two others. A row's
+        first half may be written as soon as the first half of the values is taken, and so on.
+        """
+        return self._sum_P[position : position + count].view(torch.float32).view(2, count)
+
     def _begin(self, length: int, fraction_bits: int) -> None:
         if self.fraction_bits is None:
             self.fraction_bits = fraction_bits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from fedface_core.domain.errors import TooFewUpdatesError
@@ -12,6 +12,7 @@ from fedface_learning.aggregation.finite import require_finite
 from fedface_learning.aggregation.partial import AveragedRound
 from fedface_learning.aggregation.reduced_round import ReducedRound, reduced_round
 from fedface_learning.aggregation.server_state import join_states
+from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.trial import try_out
 from fedface_learning.models.weights import encode_network
 from fedface_learning.strategies import ServerRound, strategy_of
@@ -19,11 +20,16 @@ from fedface_learning.strategies import ServerRound, strategy_of
 _LOWER_RATES = "lower the learning rates of local_training, aggregation.optimiser and the strategy"
 
 
-def reduce_partials(partials: Iterable[Partial], before: ServerRound) -> ReducedRound:
+def reduce_partials(
+    partials: Iterable[Partial],
+    before: ServerRound,
+    encode: Callable[[EmbeddingNetwork], Sequence[bytes | memoryview]] = lambda network: [encode_network(network)],
+) -> ReducedRound:
     """Merge the partials, average, let the strategy finish the round, and encode the result.
 
     ``partials`` are of the round's kind; they are read one at a time. ``before`` is the round before any update was added:
-    its network is the model that the round started from, and becomes the next model version, in place. `TooFewUpdatesError`
+    its network is the model that the round started from, and becomes the next model version, in place. ``encode`` gives the
+    bytes of that network, in parts; nothing is done with the network afterwards. `TooFewUpdatesError`
     if no update was folded; `InvalidInputError` if a number of the result is not finite, with the step that made it;
     `UnusableModelError` if the next model version gives no embeddings.
     """
@@ -36,7 +42,7 @@ def reduce_partials(partials: Iterable[Partial], before: ServerRound) -> Reduced
     require_finite(before.network.state_dict(), f"the strategy {before.plan.strategy.name}", _LOWER_RATES)
     try_out(before.network)
     return reduced_round(
-        encode_network(before.network),
+        encode(before.network),
         replace(result, state=join_states(averaged.moments, result.state)),
         folded=total.folded,
         images=averaged.images,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from fedface_core.domain.results import Aggregation
 from fedface_learning.aggregation.finite import require_finite
 from fedface_learning.formats.class_embeddings import encode_class_embeddings
-from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_learning.formats.codec import encode_tensors, encoded_parts, sha256_hex
 from fedface_learning.strategies import ServerResult
 
 
@@ -20,12 +20,12 @@ from fedface_learning.strategies import ServerResult
 class ReducedRound:
     """The objects to put into the store, and the aggregation to report once they are stored."""
 
-    model: bytes
-    """The next model version."""
+    model: Sequence[bytes | memoryview]
+    """The next model version, in parts, which may share the memory of a network."""
     class_embeddings: bytes
     """The next W; empty if class embeddings stay with their clients, and there is none to store."""
-    server_state: bytes | None
-    """What the aggregator keeps for the next round; None if it keeps nothing."""
+    server_state: Sequence[bytes | memoryview]
+    """What the aggregator keeps for the next round, in parts; empty if it keeps nothing."""
     guidance: bytes | None
     """The guidance for the next round; None if the strategy gives none."""
     aggregation: Aggregation
@@ -33,7 +33,7 @@ class ReducedRound:
 
 
 def reduced_round(
-    model: bytes,
+    model: Sequence[bytes | memoryview],
     result: ServerResult,
     *,
     folded: int,
@@ -60,12 +60,12 @@ def reduced_round(
     require_finite({**statistics, **result.state, **result.guidance}, "spreadout", "lower spreadout.weight and its rate")
     class_embeddings_CD = result.class_embeddings_CD
     class_embeddings = b"" if class_embeddings_CD is None else encode_class_embeddings(class_embeddings_CD)
-    server_state = encode_tensors(result.state) if result.state else None
+    server_state = encoded_parts(result.state) if result.state else ()
     guidance = encode_tensors(result.guidance) if result.guidance else None
     aggregation = Aggregation(
-        model_sha256=sha256_hex(model),
+        model_sha256=sha256_hex(*model),
         class_embeddings_sha256=None if class_embeddings_CD is None else sha256_hex(class_embeddings),
-        server_state_sha256=sha256_hex(server_state) if server_state else None,
+        server_state_sha256=sha256_hex(*server_state) if server_state else None,
         guidance_sha256=sha256_hex(guidance) if guidance else None,
         folded=folded,
         images=images,

@@ -8,6 +8,7 @@ round to round. Buffers (BatchNorm's statistics, the centre) are no parameters: 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -15,7 +16,8 @@ from torch import Tensor
 from fedface_core.domain.plan.aggregation import AdaptivePlan, AveragePlan, MomentumPlan, OptimiserPlan, SgdPlan
 from fedface_learning.strategies import Tensors
 
-_MOMENTS = ("first", "second")
+MOMENTS: Final = ("first", "second")
+"""The kinds of moments. An optimiser has none, the first, or both."""
 
 
 def take_server_step(
@@ -42,7 +44,7 @@ def take_server_step(
         change = average[name].double() - old_parameter
         if isinstance(plan, SgdPlan):
             change = change / client_rate - plan.weight_decay * old_parameter
-        old_moments = {kind: state[f"{kind}/{name}"] for kind in _MOMENTS if f"{kind}/{name}" in state}
+        old_moments = {kind: state[f"{kind}/{name}"] for kind in MOMENTS if f"{kind}/{name}" in state}
         step, new_moments = _step(change, plan, old_moments)
         new[name] = (old_parameter + plan.learning_rate * rate_share * step).to(old[name].dtype)
         moments |= {f"{kind}/{name}": moment.float() for kind, moment in new_moments.items()}

@@ -22,7 +22,6 @@ from fedface_learning.aggregation.average_in_place import average_in_place
 from fedface_learning.aggregation.exact_sum import ExactSum, Moved, StoredSum, is_of_sum
 from fedface_learning.aggregation.partial import AveragedRound, StartingPoint
 from fedface_learning.aggregation.partial_sums import add_sums, is_of_sums, read_sums
-from fedface_learning.aggregation.server_state import STRATEGY, select_state
 from fedface_learning.aggregation.stacked_changes import StackedChanges
 from fedface_learning.device import on_host
 from fedface_learning.formats.codec import encoded_parts
@@ -257,12 +256,12 @@ class TrainingPartial:
         self._require_no_more_than_invited(plan)
         own_weight = 0
         old = on_host(network.state_dict())  # not made contiguous: that would copy most of a large model
-        server_round = replace(before, uploaded=self.uploaded, state=select_state(before.state, STRATEGY), sums=self.sums)
+        server_round = replace(before, uploaded=self.uploaded, sums=self.sums)
         if take_part := strategy_of(plan).take_part:
             old = {name: tensor.clone() for name, tensor in old.items()}
             own_weight = take_part(server_round)
         moments, norm = average_in_place(before, old, self.changes, self.images, own_weight)
-        self.changes = ExactSum()  # to free the sum's memory before more is allocated
+        self.changes = ExactSum()  # to free the sum's memory, unless moments are in it, before more is allocated
         return AveragedRound(
             server_round,
             images=self.images,

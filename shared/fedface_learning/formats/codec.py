@@ -90,6 +90,9 @@ def decode_metadata(text: str) -> dict[str, Any]:
     return metadata
 
 
-def sha256_hex(data: bytes | memoryview) -> str:
-    """The SHA-256 of ``data`` as 64 lower-case hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
+def sha256_hex(*data: bytes | memoryview) -> str:
+    """The SHA-256 of ``data``, one part after the other, as 64 lower-case hexadecimal digits."""
+    hashed = hashlib.sha256()
+    for part in data:
+        hashed.update(part)
+    return hashed.hexdigest()

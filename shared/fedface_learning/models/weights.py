@@ -12,7 +12,7 @@ from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan import ModelPlan
 from fedface_core.files.safetensors_header import check_safetensors
 from fedface_learning.device import on_host
-from fedface_learning.formats.codec import decode_tensors, encode_tensors
+from fedface_learning.formats.codec import decode_tensors, encode_tensors, encoded_parts
 from fedface_learning.models import EmbeddingNetwork, build_network
 from fedface_learning.models.description import ModelDescription, description_in
 
@@ -27,6 +27,17 @@ def network_tensors(network: EmbeddingNetwork) -> dict[str, Tensor]:
 def encode_network(network: EmbeddingNetwork) -> bytes:
     """The network's parameters and buffers as safetensors bytes, whose SHA-256 is the name of the model version."""
     return encode_tensors(network_tensors(network))
+
+
+def encode_in_place(network: EmbeddingNetwork) -> list[bytes | memoryview]:
+    """The bytes of `encode_network` in parts that are the network's own memory, so that there is no second model.
+
+    For this its tensors are brought into the order of the bytes, one after the other. So this is the end of the network: it
+    would compute other bits from now on, and a change of it would change the parts.
+    """
+    for parameter in network.parameters():
+        parameter.data = parameter.data.contiguous()
+    return encoded_parts(network_tensors(network))
 
 
 def encode_described_network(network: EmbeddingNetwork, description: ModelDescription) -> bytes:

@@ -83,7 +83,7 @@ def _round(
     _, norm = average_in_place(server_round, start, changes, images)
     network.eval()
     return reduced_round(
-        encode_network(network),
+        [encode_network(network)],
         result,
         folded=len(cohort),
         images=images,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,10 +18,12 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
+from fedface_learning.aggregation.server_state import strategy_state
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.device import HOST
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
+from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.weights import encode_network, network_tensors
 from fedface_learning.simulation.client_work import RoundInputs
@@ -81,7 +84,8 @@ class Federation:
             network=self._network,
             class_embeddings_CD=self._base.class_embeddings_CD,
             uploaded={},
-            state=self._base.state,
+            state=NOTHING if self._base.state is None else strategy_state(self._base.state),
+            moments=self._base.state,
             photographs=lambda: self._data.kept if self._fused else self._data.dataset,
             device=torch.device(self._plan.compute.device) if self._fused else HOST,
         )
@@ -139,16 +143,16 @@ class _Base:
 
     model: bytes
     class_embeddings_CD: Tensor
-    state: Tensors = field(default_factory=dict)
+    state: StoredTensors | None = None
     guidance: Tensors = field(default_factory=dict)
 
     @classmethod
     def of(cls, reduced: ReducedRound, embedding_size: int) -> Self:
         rows = reduced.class_embeddings
         return cls(
-            reduced.model,
+            b"".join(reduced.model),
             decode_class_embeddings(rows, embedding_size) if rows else torch.empty(0, embedding_size),
-            _decode(reduced.server_state),
+            StoredTensors(io.BytesIO(b"".join(reduced.server_state))) if reduced.server_state else None,
             _decode(reduced.guidance),
         )
 

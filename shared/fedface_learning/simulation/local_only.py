@@ -64,7 +64,7 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) ->
         images = sum(update.declared_images for update in updates)
         named = {f"{client}/{name}": tensor for client, model in models.items() for name, tensor in model.items()}
         reduced = reduced_round(
-            encode_tensors(named),
+            [encode_tensors(named)],
             ServerResult(class_embeddings_CD, stats),
             folded=len(updates),
             images=images,

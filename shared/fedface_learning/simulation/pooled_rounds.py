@@ -54,7 +54,7 @@ def pooled_rounds(
         class_embeddings_CD = class_embeddings()
         stats = spreadout_stats(class_embeddings_CD.double(), plan.spreadout)
         reduced = reduced_round(
-            encode_network(network),
+            [encode_network(network)],
             ServerResult(class_embeddings_CD, stats),
             folded=clients,
             images=training.images,

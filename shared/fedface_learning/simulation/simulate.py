@@ -99,4 +99,4 @@ def simulate(
         rounds.append(SimulatedRound(len(rounds), reduced.aggregation, verification))
         if on_round:
             on_round(rounds[-1])
-    return SimulationResult(reduced.model, tuple(rounds))
+    return SimulationResult(b"".join(reduced.model), tuple(rounds))

@@ -20,6 +20,7 @@ from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_learning.data import FaceDataset
 from fedface_learning.device import HOST
+from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.objectives.spreadout import SpreadoutStats
@@ -70,6 +71,9 @@ class ServerRound:
     """Opens the plan's data set. The aggregator may look at its public identities only."""
     sums: ClassSums | None = None
     """If class embeddings stay with their clients: what the round's updates change of the class sums."""
+    moments: StoredTensors | None = None
+    """The moments of the server optimiser, which reads them a block at a time, as they are in the server state that the
+    previous round ended with (`aggregation.server_state`); None if there is no such state."""
     device: torch.device = HOST
     """Where the aggregator computes. `network` and all tensors here are on the CPU; photographs may be on the device."""
 
