@@ -127,10 +127,10 @@ def _draw_against(axes: Axes, metric: str, line: Mapping[float, Group], style: L
 
 def _label_values(figure: Figure, panels: Sequence[Axes], name: str, numbers: Sequence[float]) -> None:
     """Name the shared horizontal axis, and mark it at the ``numbers``; it is logarithmic if they lie far apart."""
-    least, most = min(numbers), max(numbers)
-    if least > 0 and most >= 8 * least:
+    ticks = sorted(numbers)
+    if ticks[0] > 0 and ticks[-1] >= 8 * ticks[0]:
         panels[0].set_xscale("log")
-    panels[0].set_xticks(sorted(numbers), [f"{number:g}" for number in sorted(numbers)])
+    panels[0].set_xticks(ticks, [f"{number:g}" for number in ticks])
     panels[0].minorticks_off()
     figure.supxlabel(name.replace("_", " "), fontsize=8)
 
