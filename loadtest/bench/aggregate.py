@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     from loadtest.bench.report import Column
 
 
+class Optimiser(StrEnum):
+    """The server optimisers."""
+
+    AVERAGE = "average"
+    MOMENTUM = "momentum"
+    SGD = "sgd"
+    ADAM = "adam"
+    YOGI = "yogi"
+
+
 @with_json
 def aggregate(
     updates: Annotated[
@@ -33,6 +44,9 @@ def aggregate(
     delivery: Annotated[
         Delivery, typer.Option(help="The plan's delivery. Combined: each client is a combined update of its own.")
     ] = Delivery.SINGLE,
+    optimiser: Annotated[
+        Optimiser, typer.Option(help="The plan's server optimiser: all but average keep moments from round to round.")
+    ] = Optimiser.AVERAGE,
     repetitions: Annotated[int, typer.Option(min=1, help="How often each rate is measured, in turns.")] = 5,
     plot_file: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Plot memory against the number of updates: PNG or PDF.")
@@ -53,7 +67,9 @@ def aggregate(
     console = talk_console()
     with console.status("measuring") as status:
         named = _parse_sizes(sizes)
-        report = measure_aggregation(named, updates, artifacts.value, delivery.value, repetitions, status.update)
+        report = measure_aggregation(
+            named, updates, artifacts.value, delivery.value, optimiser.value, repetitions, status.update
+        )
     _show(report, console)
     print_report(report)
     if plot_file is not None:
@@ -92,7 +108,9 @@ def _show(report: AggregateReport, console: Console) -> None:
         "with the reduce": [f"{memory.peak_mb - memory.idle_mb:.0f}" for _, memory in points],
         "3 models + 100": [f"{each.bound_mb:.0f}" for each, _ in points],
     }
-    show_table(console, "Memory of one aggregator, MB above idle at most", _columns(memory), report.machine)
+    show_table(
+        console, f"Memory of one aggregator, MB above idle at most, {report.optimiser}", _columns(memory), report.machine
+    )
     timed = [(each, times) for each in sizes for times in each.rounds]
     rounds = {
         "updates": [f"{times.updates} {each.size}" for each, times in timed],

@@ -10,7 +10,6 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from fedface_core.contracts import object_keys
 from fedface_core.files.whole_file import whole_file
 from loadtest.bench.aggregator_process import (
     MemoryFigures,
@@ -19,6 +18,7 @@ from loadtest.bench.aggregator_process import (
     measure_memory,
     measure_rates,
     measure_round,
+    most_mb,
     run_in_process,
 )
 from loadtest.bench.machine import this_machine
@@ -58,8 +58,8 @@ class SizeFigures(BaseModel):
 
     @property
     def bound_mb(self) -> float:
-        """How much memory above idle an aggregator may take, in MB."""
-        return 3 * self.model_mb + 100
+        """How much memory above idle an aggregator may take, in MB, if the optimiser has no moments."""
+        return most_mb(self.model_mb)
 
 
 class AggregateReport(BenchmarkReport):
@@ -67,6 +67,7 @@ class AggregateReport(BenchmarkReport):
 
     artifacts: str
     delivery: Literal["single", "combined"]
+    optimiser: str
     sizes: tuple[SizeFigures, ...]
 
 
@@ -75,6 +76,7 @@ def measure_aggregation(
     updates: int,
     artifacts: str,
     delivery: Literal["single", "combined"],
+    optimiser: str,
     repetitions: int,
     show_status: Callable[[str], None],
 ) -> AggregateReport:
@@ -89,8 +91,7 @@ def measure_aggregation(
         with _empty_store(artifacts) as location:
             most = max(_FEWEST_UPDATES, updates // _UPDATES_DIVISOR[size])
             show_status(f"{size}: putting {most} updates")
-            whole = put_round(location, size, most, delivery)
-            model_mb = location.open().size(object_keys.model(whole.round.model_sha256)) / 1e6
+            whole = put_round(location, size, most, delivery, optimiser)
             update_mb = next(iter(whole.accepted.values())).size / 1e6
             show_status(f"{size}: rates")
             rates = run_in_process(
@@ -102,9 +103,13 @@ def measure_aggregation(
             show_status(f"{size}: rounds of {most}")
             rounds = tuple(run_in_process(measure_round, whole, processes) for processes in (1, 2))
             figures.append(
-                SizeFigures(size=size, model_mb=model_mb, update_mb=update_mb, rates=rates, memory=memory, rounds=rounds)
+                SizeFigures(
+                    size=size, model_mb=whole.model_mb, update_mb=update_mb, rates=rates, memory=memory, rounds=rounds
+                )
             )
-    return AggregateReport(machine=machine, artifacts=artifacts, delivery=delivery, sizes=tuple(figures))
+    return AggregateReport(
+        machine=machine, artifacts=artifacts, delivery=delivery, optimiser=optimiser, sizes=tuple(figures)
+    )
 
 
 def plot_memory(report: AggregateReport, file: Path) -> None:

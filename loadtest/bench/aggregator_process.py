@@ -52,6 +52,11 @@ class MemoryFigures(BaseModel):
     """Until the round was reduced."""
 
 
+def most_mb(model_mb: float) -> float:
+    """How much memory above idle an aggregator may take, in MB, if a model has ``model_mb`` and the optimiser no moments."""
+    return 3 * model_mb + 100
+
+
 class RoundTimes(BaseModel):
     """How long a closed round takes if every update is still to be folded."""
 

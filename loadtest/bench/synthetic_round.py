@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -23,11 +24,12 @@ from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_core.runtime.patience import with_patience
 from fedface_learning.aggregation import StartingPoint, TrainingPartial
+from fedface_learning.aggregation.server_state import join_states
 from fedface_learning.client.enrolment import random_class_embeddings
 from fedface_learning.formats.class_embeddings import encode_class_embeddings
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.formats.stored_tensors import StoredTensors
-from fedface_learning.models import initial_network
+from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import encode_network, network_tensors
 from fedface_learning.seeding import generator
 from fedface_learning.strategies import Tensors
@@ -43,7 +45,17 @@ NETWORKS: Final[dict[str, dict[str, object]]] = {
 }
 """Size of updates → the plan's part `model`: networks whose updates have 1.2, 4.1 and 193 MB."""
 
+MOMENTS: Final[dict[str, tuple[str, ...]]] = {
+    "average": (),
+    "momentum": ("first",),
+    "sgd": ("first",),
+    "adam": ("first", "second"),
+    "yogi": ("first", "second"),
+}
+"""Server optimiser → the moments that it keeps from round to round, each as large as the model."""
+
 _IMAGES: Final = 10
+_MOMENT: Final = 1e-6
 _PATIENCE_SECONDS: Final = 60.0
 _NOT_YET_KNOWN: Final = {"sha256": "0" * 64, "size": 1}
 """Of an update that is not encoded."""
@@ -80,13 +92,18 @@ class SyntheticRound(BaseModel):
     def first(self, updates: int) -> SyntheticRound:
         """The round of the first ``updates`` clients, with their updates."""
         clients = self.round.cohort[:updates]
-        assert self.round.class_embeddings_sha256 is not None, "it is a training round"
+        of_fewer = {"cohort": clients, "shard_size": self.plan.shard_size_for(len(clients)), "quorum": len(clients)}
         return SyntheticRound(
             location=self.location,
             plan=self.plan,
-            round=_closed_round(self.plan, clients, self.round.model_sha256, self.round.class_embeddings_sha256),
+            round=self.round.model_copy(update=of_fewer),
             accepted={client: self.accepted[client] for client in clients},
         )
+
+    @property
+    def model_mb(self) -> float:
+        """The size of the model version that the round starts from."""
+        return self.location.open().size(object_keys.model(self.round.model_sha256)) / 1e6
 
     def shards(self) -> list[dict[str, AcceptedUpdate]]:
         """The accepted updates of each shard, by client."""
@@ -104,9 +121,15 @@ class SyntheticRound(BaseModel):
 
 
 def put_round(
-    location: StoreLocation, size: str, updates: int, delivery: Literal["single", "combined"] = "single"
+    location: StoreLocation,
+    size: str,
+    updates: int,
+    delivery: Literal["single", "combined"] = "single",
+    optimiser: str = "average",
 ) -> SyntheticRound:
-    """Put the model version, the class embeddings and ``updates`` updates of one of `NETWORKS`.
+    """Put the model version, the class embeddings, the moments of the server ``optimiser`` (one of `MOMENTS`), and updates.
+
+    There are ``updates`` of them, of one of `NETWORKS`.
 
     Each update is the model with a little noise of its own. With combined delivery each is a combined update of its own,
     which has one client: so an aggregator reads as many objects of their size as it can get.
@@ -118,6 +141,7 @@ def put_round(
             "split": {"clients": updates, "test": 2},
             "rounds": 1,
             "delivery": delivery,
+            "aggregation": {"optimiser": optimiser},
         }
     )
     store = location.open()
@@ -126,6 +150,7 @@ def put_round(
     store.put(object_keys.model(sha256_hex(model)), model)
     rows = encode_class_embeddings(random_class_embeddings(updates, plan.model.embedding_size, plan.seed))
     store.put(object_keys.class_embeddings(RUN, sha256_hex(rows)), rows)
+    server_state_sha256 = _put_moments(store, network, MOMENTS[optimiser])
     metadata = {"images": _IMAGES, "loss_before": 0.5, "loss_after": 0.25, "started_from": sha256_hex(model)}
     accepted: dict[str, AcceptedUpdate] = {}
     start = StartingPoint(plan, sha256_hex(model), lambda: StoredTensors(io.BytesIO(model)))
@@ -143,7 +168,7 @@ def put_round(
         known = {"sha256": sha256_hex(data), "size": len(data)}
         group = {"group": group_digest([client])} if delivery == "combined" else {}
         accepted[client] = AcceptedUpdate.model_validate(metadata | known | group)
-    closed = _closed_round(plan, tuple(accepted), sha256_hex(model), sha256_hex(rows))
+    closed = _closed_round(plan, tuple(accepted), sha256_hex(model), sha256_hex(rows), server_state_sha256)
     return SyntheticRound(location=location, plan=plan, round=closed, accepted=accepted)
 
 
@@ -161,7 +186,23 @@ def _combined_update(client: str, trained: Tensors, declared: AcceptedUpdate, st
     return b"".join(partial.encoded_parts())
 
 
-def _closed_round(plan: Plan, cohort: tuple[str, ...], model_sha256: str, class_embeddings_sha256: str) -> Round:
+def _put_moments(store: ArtifactStore, network: EmbeddingNetwork, kinds: Sequence[str]) -> str | None:
+    """Put the server state with the moments of these kinds; its digest, or None if there are none."""
+    moments = {
+        f"{kind}/{name}": torch.full_like(parameter, _MOMENT)
+        for kind in kinds
+        for name, parameter in network.named_parameters()
+    }
+    if not moments:
+        return None
+    state = encode_tensors(join_states(moments, {}))
+    store.put(object_keys.server_state(RUN, sha256_hex(state)), state)
+    return sha256_hex(state)
+
+
+def _closed_round(
+    plan: Plan, cohort: tuple[str, ...], model_sha256: str, class_embeddings_sha256: str, server_state_sha256: str | None
+) -> Round:
     """Training round 1, closed with an accepted update of every client."""
     now = datetime.now(UTC)
     return Round(
@@ -177,4 +218,5 @@ def _closed_round(plan: Plan, cohort: tuple[str, ...], model_sha256: str, class_
         closed_at=now,
         model_sha256=model_sha256,
         class_embeddings_sha256=class_embeddings_sha256,
+        server_state_sha256=server_state_sha256,
     )

@@ -1,9 +1,11 @@
 """Spreadout against its formulae, and against its purpose: clients that are apart, however many they are.
 
-Suffixes of tensor names: C clients, D dimensions.
+Suffixes of tensor names: C clients, D dimensions, A some of the clients.
 """
 
 from __future__ import annotations
+
+import time
 
 import pytest
 import torch
@@ -142,14 +144,37 @@ def test_no_steps_switch_it_off() -> None:
     assert stats.mean_off_diagonal_cosine == pytest.approx(0.8, abs=0.1)
 
 
+def spread_in_float64(rows_CD: Tensor, steps: int, at_once: int) -> Tensor:
+    """So many steps of the default spreadout by their formula in float64, for so many rows (A) at once."""
+    rows_CD = rows_CD.double()
+    for _ in range(steps):
+        stepped_CD = torch.empty_like(rows_CD)
+        for first in range(0, len(rows_CD), at_once):
+            block = slice(first, first + at_once)
+            hinges_AC = torch.clamp(rows_CD[block] @ rows_CD.T - DEFAULTS.margin, min=0)
+            hinges_AC[:, block].fill_diagonal_(0)
+            rates_A = torch.clamp(0.9 / hinges_AC.sum(dim=1), max=2 * DEFAULTS.weight * DEFAULTS.learning_rate)
+            stepped_CD[block] = normalize(rows_CD[block] - rates_A.unsqueeze(1) * (hinges_AC @ rows_CD), dim=1)
+        rows_CD = stepped_CD
+    return rows_CD
+
+
 @pytest.mark.parametrize("cosine", [0.0, 0.4, 0.86])
 def test_products_in_float32_and_in_blocks_make_the_rows_of_float64(cosine: float) -> None:
     """1,100 rows are three blocks, so each row has neighbours before, within and after its own block."""
     rows_CD = similar_rows(1100, 32, cosine)
-    expected_CD = rows_CD.double()
-    for _ in range(DEFAULTS.steps):
-        hinges_CC = torch.clamp(expected_CD @ expected_CD.T - DEFAULTS.margin, min=0).fill_diagonal_(0)
-        rates_C = torch.clamp(0.9 / hinges_CC.sum(dim=1), max=2 * DEFAULTS.weight * DEFAULTS.learning_rate)
-        expected_CD = normalize(expected_CD - rates_C.unsqueeze(1) * (hinges_CC @ expected_CD), dim=1)
     found_CD, _ = spread(rows_CD, DEFAULTS)
-    torch.testing.assert_close(found_CD.double(), expected_CD, rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        found_CD.double(), spread_in_float64(rows_CD, DEFAULTS.steps, at_once=1100), rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.long
+def test_ten_thousand_clients_get_the_rows_of_float64_in_less_than_three_seconds_a_step() -> None:
+    rows_CD = similar_rows(10_000, 128, 0.86)
+    steps = 3
+    began = time.process_time()  # of one thread, as these tests have
+    found_CD, _ = spread(rows_CD, DEFAULTS.model_copy(update={"steps": steps}))
+    assert time.process_time() - began < 3 * steps, "the statistics take less than a step"
+    assert (found_CD - rows_CD).abs().max() > 0.1
+    torch.testing.assert_close(found_CD.double(), spread_in_float64(rows_CD, steps, at_once=500), rtol=0, atol=1e-6)

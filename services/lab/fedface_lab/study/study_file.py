@@ -75,6 +75,11 @@ class Study(_StudyPart):
     without_clients: str | None = Field(
         default=None, description="The arm that learns from no client; what is recovered is also told net of its gain."
     )
+    plot_against: str | None = Field(
+        default=None,
+        description="A field of the plan that every arm sets to another number: the gain is plotted against it, too, with a "
+        "point for each arm.",
+    )
     compared: dict[str, str] = Field(
         default_factory=dict, description="Arm → the arm beside which it is told what it gives in the end, seed by seed."
     )
@@ -122,6 +127,15 @@ class Study(_StudyPart):
         return self
 
     @model_validator(mode="after")
+    def _the_arms_can_be_plotted_as_points(self) -> Self:
+        values = [dict(leaves(arm)).get(self.plot_against or "") for arm in self.arms.values()]
+        if self.plot_against is not None and not (all(map(is_number, values)) and len(set(values)) == len(values)):
+            raise ValueError(f"plot_against is {self.plot_against}, so every arm must set it, each to a number of its own")
+        if self.plot_against in (*self.grid, *self.repeat.fields):
+            raise ValueError(f"plot_against is {self.plot_against}, which is not for the arms alone to set")
+        return self
+
+    @model_validator(mode="after")
     def _the_grid_leaves_the_seeds_alone(self) -> Self:
         conflicting = [field for field in self.grid if field in (*self.repeat.fields, "seed")]
         if conflicting:
@@ -134,6 +148,11 @@ class Study(_StudyPart):
         if self.pretrain is None and any(field.split(".")[0] == "pretrain" for field in elsewhere):
             raise ValueError("fields of pretrain are set, but there is no [pretrain]")
         return self
+
+
+def is_number(value: object) -> bool:
+    """Whether the value of a field is a number, so that a curve can be drawn along it."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def read_study(path: Path) -> Study:

@@ -50,6 +50,10 @@ WRONG: list[tuple[tuple[str, str], str]] = [
         "compared has 'long' beside itself",
     ),
     (
+        ('upper_bound = "long"', 'plot_against = "local_training.steps"'),
+        "plot_against is local_training.steps, so every arm must set it, each to a number of its own",
+    ),
+    (
         ('upper_bound = "long"', 'scored_part = "clients"'),
         "scored_part: there is no 'clients'; there are: 'test', 'validation'",
     ),
@@ -70,6 +74,32 @@ def test_what_is_wrong_is_named_with_the_file(tmp_path: Path, change: tuple[str,
         read_study(path)
     assert complaint.format(path=path) in str(refused.value)
     assert str(path) in str(refused.value)
+
+
+THE_ARMS = '[arms.fedface]\n\n[arms."no spreadout"]\nspreadout.steps = 0\n\n[arms.long]\n"local_training.steps" = 3\n'
+
+
+@pytest.mark.parametrize("values", [("5", "10", "5"), ("5", "true", "10"), ("5", '"10"', "20")], ids=str)
+def test_arms_that_are_plotted_as_points_are_at_numbers_and_at_different_ones(
+    tmp_path: Path, values: tuple[str, str, str]
+) -> None:
+    def study_with(values: tuple[str, ...]) -> Path:
+        arms = "".join(f"[arms.{name}]\ncohort.size = {value}\n" for name, value in zip("abc", values, strict=True))
+        return write_study(tmp_path, (THE_ARMS, arms), ('upper_bound = "long"', 'plot_against = "cohort.size"'))
+
+    assert read_study(study_with(("5", "10", "20"))).plot_against == "cohort.size"
+    with pytest.raises(InvalidInputError, match=r"cohort\.size, so every arm must set it, each to a number of its own"):
+        read_study(study_with(values))
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [("split.clients = [2, 4]", "cohort.size = [2, 4]"), ('"split.seed"]', '"cohort.size"]')]
+)
+def test_nothing_but_the_arm_sets_where_it_is_plotted(tmp_path: Path, elsewhere: tuple[str, str]) -> None:
+    arms = "".join(f"[arms.{name}]\ncohort.size = {size}\n" for name, size in (("a", 2), ("b", 4)))
+    path = write_study(tmp_path, (THE_ARMS, arms), ('upper_bound = "long"', 'plot_against = "cohort.size"'), elsewhere)
+    with pytest.raises(InvalidInputError, match=r"cohort\.size, which is not for the arms alone to set"):
+        read_study(path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

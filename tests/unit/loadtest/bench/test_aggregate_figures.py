@@ -19,6 +19,6 @@ def test_the_memory_is_plotted(tmp_path: Path) -> None:
     size = SizeFigures(size="small", model_mb=1.2, update_mb=2.4, rates=rates, memory=memory, rounds=())
     assert size.ratio.values == (1.0, 1.0)
     assert size.bound_mb == pytest.approx(103.6)
-    report = AggregateReport(machine=this_machine(), artifacts="s3", delivery="combined", sizes=(size,))
+    report = AggregateReport(machine=this_machine(), artifacts="s3", delivery="combined", optimiser="average", sizes=(size,))
     plot_memory(report, tmp_path / "memory.png")
     assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")

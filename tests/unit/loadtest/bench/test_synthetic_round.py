@@ -7,8 +7,11 @@ from typing import Literal
 
 import pytest
 
-from fedface_learning.formats.codec import sha256_hex
-from loadtest.bench.synthetic_round import StoreLocation, put_round
+from fedface_aggregator.reduce import reduce
+from fedface_core.adapters.directory import LocalArtifacts
+from fedface_core.contracts import object_keys
+from fedface_learning.formats.codec import decode_tensors, sha256_hex
+from loadtest.bench.synthetic_round import MOMENTS, RUN, StoreLocation, put_round
 
 
 @pytest.mark.parametrize("delivery", ["single", "combined"])
@@ -27,3 +30,18 @@ def test_the_first_clients_are_a_round_of_their_own(tmp_path: Path) -> None:
     assert first.round.cohort == tuple(first.accepted) == ("client-000000", "client-000001")
     assert first.round.quorum == 2
     assert [len(shard) for shard in first.shards()] == [2]
+
+
+@pytest.mark.parametrize("optimiser", MOMENTS)
+def test_a_round_starts_from_the_moments_of_its_server_optimiser(tmp_path: Path, optimiser: str) -> None:
+    """A step from them makes moments of the same names, so they are what an aggregator reads in each round but the first."""
+    synthetic = put_round(StoreLocation(directory=tmp_path), "small", 3, optimiser=optimiser)
+    before = synthetic.round.server_state_sha256
+    after = reduce(synthetic.workbench(), synthetic.plan, synthetic.round, synthetic.accepted).server_state_sha256
+    if optimiser == "average":
+        assert before is after is None
+        return
+    store = LocalArtifacts(tmp_path)
+    read, made = (decode_tensors(store.get(object_keys.server_state(RUN, sha256 or "")))[0] for sha256 in (before, after))
+    assert {name: tensor.shape for name, tensor in made.items()} == {name: tensor.shape for name, tensor in read.items()}
+    assert before != after

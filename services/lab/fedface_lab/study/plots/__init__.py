@@ -10,7 +10,7 @@ from fedface_core.files.whole_file import write_whole
 from fedface_lab.study.grid import grid_points
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.plots.cosines import plot_cosines
-from fedface_lab.study.plots.gain import numeric_axes, plot_gain_against, plot_gain_per_round
+from fedface_lab.study.plots.gain import numeric_axes, plot_gain_against, plot_gain_of_arms, plot_gain_per_round
 from fedface_lab.study.plots.identities import plot_identities
 from fedface_lab.study.plots.roc import plot_roc
 from fedface_lab.study.plots.style import Plot, paper_style, save
@@ -37,6 +37,8 @@ def _plots(results: StudyResults, folder: ResultFolder) -> Iterator[tuple[str, P
     yield "gain-per-round", plot_gain_per_round(results)
     for axis in numeric_axes(results):
         yield f"gain-against-{axis}", plot_gain_against(results, axis)
+    if (field := results.study.plot_against) is not None:
+        yield f"gain-against-{field}", plot_gain_of_arms(results, field)
     for point in grid_points(results.study):
         groups = results.groups_at(point)
         if not groups:

@@ -1,16 +1,26 @@
-"""Plots of the arms' gains: by round, and against a numeric axis of the grid."""
+"""Plots of the arms' gains: by round, against a numeric axis of the grid, and against a number in which the arms differ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fedface_lab.study.gains import Gain
 from fedface_lab.study.grid import grid_points
-from fedface_lab.study.plots.style import Plot, add_legend_above, label_left_panels, line_style, make_panels
+from fedface_lab.study.plots.style import (
+    COLOURS,
+    LineStyle,
+    Plot,
+    add_legend_above,
+    label_left_panels,
+    line_style,
+    make_panels,
+)
+from fedface_lab.study.study_file import is_number, leaves
 from fedface_lab.study.study_results import Group, StudyResults, metric_title, point_title
 
 # An upper bound that gains more than this many times as much as the best other arm would flatten all other curves.
@@ -55,11 +65,7 @@ def _draw_rounds(axes: Axes, results: StudyResults, group: Group) -> None:
 
 def numeric_axes(results: StudyResults) -> list[str]:
     """The axes of the grid that have several values, all of them numbers: a curve can be drawn along them."""
-    return [
-        field
-        for field, values in results.study.grid.items()
-        if len(values) > 1 and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    ]
+    return [field for field, values in results.study.grid.items() if len(values) > 1 and all(map(is_number, values))]
 
 
 def plot_gain_against(results: StudyResults, axis: str) -> Plot:
@@ -70,16 +76,12 @@ def plot_gain_against(results: StudyResults, axis: str) -> Plot:
     figure, panels = make_panels(len(titles), height=2.2)
     for axes, title in zip(panels, titles, strict=True):
         for arm in results.study.arms:
-            line = [group for group in drawn if group.arm == arm and _point_on_other_axes(group, axis) == title]
-            _draw_against(axes, results, line, axis)
+            of_arm = [group for group in drawn if group.arm == arm and _point_on_other_axes(group, axis) == title]
+            line = {dict(group.point)[axis]: group for group in of_arm}
+            _draw_against(axes, metric, line, line_style(results.study, arm), arm)
         _gain_axes(axes)
         axes.set_title(title, loc="left")
-    values = sorted(results.study.grid[axis])
-    if values[0] > 0 and values[-1] >= 8 * values[0]:
-        panels[0].set_xscale("log")
-    panels[0].set_xticks(values, [f"{value:g}" for value in values])
-    panels[0].minorticks_off()
-    figure.supxlabel(axis.split(".")[-1].replace("_", " "), fontsize=8)
+    _label_values(figure, panels, axis.split(".")[-1], results.study.grid[axis])
     label_left_panels(panels, f"gain in {metric_title(metric)}\n(percentage points)")
     add_legend_above(figure, panels)
     return Plot(
@@ -89,14 +91,48 @@ def plot_gain_against(results: StudyResults, axis: str) -> Plot:
     )
 
 
-def _draw_against(axes: Axes, results: StudyResults, line: Sequence[Group], axis: str) -> None:
-    gains = {dict(group.point)[axis]: gain for group in line if (gain := group.gain(results.study.metric))}
+def plot_gain_of_arms(results: StudyResults, field: str) -> Plot:
+    """The last round's gain against ``field``, which every arm sets to another number: a point for each arm.
+
+    One line joins them, in a panel for each grid point.
+    """
+    metric = results.study.metric
+    numbers = {arm: dict(leaves(changes))[field] for arm, changes in results.study.arms.items()}
+    groups = results.groups_with_results
+    shown = [point for point in grid_points(results.study) if any(group.point == point for group in groups)]
+    figure, panels = make_panels(len(shown), height=2.2)
+    for axes, point in zip(panels, shown, strict=True):
+        line = {numbers[group.arm]: group for group in results.groups_at(point)}
+        _draw_against(axes, metric, line, LineStyle(COLOURS[0], "-", "o"), label=None)
+        _gain_axes(axes)
+        axes.set_title(point_title(point), loc="left")
+    _label_values(figure, panels, field.replace(".", " "), list(numbers.values()))
+    label_left_panels(panels, f"gain in {metric_title(metric)}\n(percentage points)")
+    return Plot(
+        figure,
+        f"Gain in {metric_title(metric)} after the last round, against {field}, with a point for each arm: mean over "
+        f"{_seeds(groups)}, bars: ± one standard error of the paired gain.",
+    )
+
+
+def _draw_against(axes: Axes, metric: str, line: Mapping[float, Group], style: LineStyle, label: str | None) -> None:
+    """Draw the last gain of each group at its number, joined from the smallest number to the largest."""
+    gains = {number: gain for number in sorted(line) if (gain := line[number].gain(metric))}
     if not gains:
         return
     means, errors = _means_and_errors(list(gains.values()))
-    style = line_style(results.study, line[0].arm)
     options: dict[str, Any] = {"color": style.colour, "linestyle": style.line, "marker": style.marker}
-    axes.errorbar(list(gains), means, errors, elinewidth=0.7, capsize=1.8, label=line[0].arm, **options)
+    axes.errorbar(list(gains), means, errors, elinewidth=0.7, capsize=1.8, label=label, **options)
+
+
+def _label_values(figure: Figure, panels: Sequence[Axes], name: str, numbers: Sequence[float]) -> None:
+    """Name the shared horizontal axis, and mark it at the ``numbers``; it is logarithmic if they lie far apart."""
+    ticks = sorted(numbers)
+    if ticks[0] > 0 and ticks[-1] >= 8 * ticks[0]:
+        panels[0].set_xscale("log")
+    panels[0].set_xticks(ticks, [f"{number:g}" for number in ticks])
+    panels[0].minorticks_off()
+    figure.supxlabel(name.replace("_", " "), fontsize=8)
 
 
 def _separate_far_upper_bound(results: StudyResults) -> tuple[list[Group], list[Group]]:

@@ -1,14 +1,15 @@
-"""An upper bound far above the other arms must not flatten their curves."""
+"""Gains are drawn where they are: along a grid, at the numbers of the arms, not flattened by an upper bound far above."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from matplotlib import pyplot as plt
 
 from fedface_core.domain.results import Scores
 from fedface_lab.study.job_results import ResultFolder
-from fedface_lab.study.plots.gain import numeric_axes, plot_gain_against, plot_gain_per_round
+from fedface_lab.study.plots.gain import numeric_axes, plot_gain_against, plot_gain_of_arms, plot_gain_per_round
 from fedface_lab.study.study_results import Group, load_results
 from support.finished_study import Finished
 
@@ -32,6 +33,21 @@ def test_curves_are_drawn_along_numbers_only(finished: Finished) -> None:
     results = load_results(ResultFolder(finished.folder))
     grid = {"split.clients": (2, 4), "rounds": (3,), "spreadout.steps": (True, False), "model.architecture": ("a", "b")}
     assert numeric_axes(replace(results, study=results.study.model_copy(update={"grid": grid}))) == ["split.clients"]
+
+
+def test_each_arm_is_a_point_at_its_number_and_one_line_joins_them_in_order(finished: Finished) -> None:
+    results = load_results(ResultFolder(finished.folder))
+    sizes = {"fedface": 20, "no spreadout": 5, "long": 10}
+    study = results.study.model_copy(update={"arms": {arm: {"cohort": {"size": size}} for arm, size in sizes.items()}})
+    falling = {arm: 1 / size for arm, size in sizes.items()}
+    groups = tuple(_raised(group, falling[group.arm] if group.point[0][1] == 2 else 0.1) for group in results.groups)
+    plot = plot_gain_of_arms(replace(results, study=study, groups=groups), "cohort.size")
+    assert "against cohort.size, with a point for each arm: mean over 2 seeds" in plot.caption
+    drawn = [next(line for line in axes.lines if line.get_marker() == "o").get_xydata() for axes in plot.figure.axes]
+    expected = [[(5, 20), (10, 10), (20, 5)], [(5, 10), (10, 10), (20, 10)]]
+    for points, wanted in zip(drawn, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(points), wanted)
+    plt.close(plot.figure)
 
 
 def _raised(group: Group, gain: float) -> Group:
