@@ -71,7 +71,7 @@ chaos: .venv/dev ## kill everything while a run goes on, and compare it with a f
 	$(BIN)/fedface bench chaos --preset masked --clients 64 --rounds 3 --kills 40
 	$(BIN)/fedface bench chaos --preset dropouts --clients 64 --rounds 2 --kills 40
 
-bench-peers: .venv/dev ## the same rounds on a bare loop, Flower, pfl-research and ours, in ten minutes on a quiet machine; options in PEERS
+bench-peers: .venv/dev ## the same rounds on a bare loop, Flower, pfl-research and ours, in ten minutes once the peers are installed; options in PEERS
 	@mkdir -p .peers
 	$(BIN)/fedface bench peers $(PEERS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import mean
 
 import httpx
@@ -20,11 +20,16 @@ def mean_round_seconds(stack: LocalStack, plan: Plan) -> float:
 
     `RunDidNotCompleteError` if the run does not complete or if a client fails.
     """
+    return mean(map(round_seconds, training_rounds(stack, plan)))
+
+
+def training_rounds(stack: LocalStack, plan: Plan) -> Sequence[RoundView]:
+    """Run the plan. Returns its training rounds. `RunDidNotCompleteError` if the run does not complete."""
     with ControlApi(stack.api_url) as api:
         run_id = api.create(plan).id
         api.start(run_id)
         wait_for_completion(stack, api, run_id)
-        return mean(map(round_seconds, api.rounds(run_id).rounds[1:]))
+        return api.rounds(run_id).rounds[1:]
 
 
 def round_seconds(view: RoundView) -> float:

@@ -35,14 +35,17 @@ def stack_speed(
     artifacts: Annotated[
         Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.DIRECTORY,
+    cpu: Annotated[
+        bool, typer.Option("--cpu", help="Report where a client's processor time goes, by process and thread.")
+    ] = False,
 ) -> None:
     """Train a small network on simulated clients, round after round: on a local stack and on the bare loop, its limit.
 
     The local stack has queue, store and all services; its client workers stand for the clients. The bare loop, in plain
     PyTorch, averages the clients' models in shared memory; it uploads, checks and evaluates nothing. FedFace is measured
     three times: with clients that report the losses that their training steps see, with those whose updates a worker
-    combines, and with clients that measure the losses separately. `fedface bench peers` measures the simulation in one
-    process without services.
+    combines, and with clients that measure the losses separately. With `--cpu` a second table has the processor time of each
+    part of the stack, divided by the clients. `fedface bench peers` measures the simulation in one process without services.
     """
     from fedface_cli.plain_console import talk_console
     from fedface_core.domain.errors import FedFaceError
@@ -55,16 +58,19 @@ def stack_speed(
     processes = processes or os.cpu_count() or 1
     with console.status(f"{clients} clients, {processes} processes, {repetitions} repetitions"):
         try:
-            report = measure_systems(clients, processes, repetitions, artifacts)
+            report = measure_systems(clients, processes, repetitions, artifacts, with_cpu=cpu)
         except BareLoopEndedError as error:  # the bare loop imports none of our packages, so it has no FedFaceError
             raise FedFaceError(str(error)) from None
     _show(report, console)
     print_report(report)
 
 
-def measure_systems(clients: int, processes: int, repetitions: int, artifacts: Artifacts) -> StackSpeedReport:
-    """Start both systems, and measure their rounds in turns."""
+def measure_systems(
+    clients: int, processes: int, repetitions: int, artifacts: Artifacts, *, with_cpu: bool
+) -> StackSpeedReport:
+    """Start both systems, and measure their rounds in turns; ``with_cpu``: and the processor time of the stack's."""
     import tempfile
+    from functools import partial
 
     from fedface_stack.stack import CLIENT_NICENESS, LocalStack
     from loadtest.bare import BARE_LOOP, BARE_LOOP_CHANNELS_LAST
@@ -74,13 +80,17 @@ def measure_systems(clients: int, processes: int, repetitions: int, artifacts: A
     from loadtest.bench.plan_workload import enrolled_workload
     from loadtest.bench.reference_workload import reference_plan
     from loadtest.bench.repetitions import measure_in_turns
+    from loadtest.bench.stack_cpu import RoundsWithCpu
     from loadtest.bench.stack_rounds import ClientStepTimes, mean_round_seconds
     from loadtest.bench.stack_speed_report import StackSpeedReport
 
     machine = this_machine()
     plan = reference_plan(clients, _ROUNDS)
-    combined_plan = reference_plan(clients, _ROUNDS, delivery="combined")
-    plan_with_measured_losses = reference_plan(clients, _ROUNDS, losses="measured")
+    plans = {
+        "FedFace": plan,
+        "FedFace, combined": reference_plan(clients, _ROUNDS, delivery="combined"),
+        "FedFace, losses measured": reference_plan(clients, _ROUNDS, losses="measured"),
+    }
     use_one_thread()  # the bare loop averages and spreads in this process
     workload = enrolled_workload(plan)
     with (
@@ -93,14 +103,11 @@ def measure_systems(clients: int, processes: int, repetitions: int, artifacts: A
             loop.round()  # the first round is slower
         mean_round_seconds(stack, reference_plan(clients, _WARM_UP_ROUNDS))
         steps = ClientStepTimes(stack)
+        with_roles = RoundsWithCpu(stack)
+        measure = with_roles.mean_round_seconds if with_cpu else lambda _, plan: mean_round_seconds(stack, plan)
         round_seconds = measure_in_turns(
-            {
-                BARE_LOOP: bare.round,
-                BARE_LOOP_CHANNELS_LAST: bare_channels_last.round,
-                "FedFace": lambda: mean_round_seconds(stack, plan),
-                "FedFace, combined": lambda: mean_round_seconds(stack, combined_plan),
-                "FedFace, losses measured": lambda: mean_round_seconds(stack, plan_with_measured_losses),
-            },
+            {BARE_LOOP: bare.round, BARE_LOOP_CHANNELS_LAST: bare_channels_last.round}
+            | {system: partial(measure, system, each) for system, each in plans.items()},
             repetitions,
         )
         return StackSpeedReport(
@@ -110,6 +117,7 @@ def measure_systems(clients: int, processes: int, repetitions: int, artifacts: A
             artifacts=artifacts.value,
             round_seconds=round_seconds,
             step_ms=steps.means_ms(),
+            cpu_ms=with_roles.ms_a_client(),
         )
 
 
@@ -132,3 +140,8 @@ def _show(report: StackSpeedReport, console: Console) -> None:
     show_table(console, title, columns, report.machine)
     steps = ", ".join(f"{step} {milliseconds:.2f}" for step, milliseconds in report.step_ms.items())
     console.print(f"mean ms of a client's steps: {steps}; put and record go on while the next client trains")
+    if report.cpu_ms:
+        roles = next(iter(report.cpu_ms.values()))
+        of_each = [Column(head=name, cells=tuple(map(str, ms.values()))) for name, ms in report.cpu_ms.items()]
+        title = "ms of processor time a client, by role, in the measured rounds; median [smallest, largest]"
+        show_table(console, title, [Column(head="", cells=tuple(roles)), *of_each], report.machine)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import computed_field
+from pydantic import Field, computed_field
 
 from loadtest.bare import BARE_LOOP
 from loadtest.bench.repetitions import Repeated, ratios
@@ -21,6 +21,8 @@ class StackSpeedReport(BenchmarkReport):
     """System → the seconds of a round. FedFace's rounds last from their opening to the end of their evaluation."""
     step_ms: dict[str, float]
     """Step of a client → its mean duration in milliseconds."""
+    cpu_ms: dict[str, dict[str, Repeated]] = Field(default_factory=dict)
+    """System → role → milliseconds of processor time for a client, in the measured rounds; empty if nobody asked for it."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property

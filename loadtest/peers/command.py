@@ -11,7 +11,7 @@ import typer
 
 from fedface_cli.command_options import with_json
 from fedface_cli.exit_status import ExitStatus
-from loadtest.peers.environments import ROOT
+from loadtest.peers.environments import INSTALL_MINUTES, ROOT, missing_environments
 from loadtest.peers.sizes import Size
 from loadtest.peers.systems import SYSTEMS
 
@@ -30,7 +30,7 @@ def peers(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that count in each repetition, after one to warm up.")] = 2,
     minutes: Annotated[
         float,
-        typer.Option(min=0.1, help="Measure no longer, and report what was measured. Environments are made before."),
+        typer.Option(min=0.1, help="Measure no longer, and report what was measured. The peers are installed before."),
     ] = 9.0,
     systems: Annotated[
         str,
@@ -53,9 +53,9 @@ def peers(
 ) -> None:
     """Run equal federated rounds on the bare loop, on Flower, on pfl-research and on FedFace, in turns.
 
-    Makes the peers' virtual environments if they are missing. If the time is up, or if the command is told to end (SIGTERM,
-    Ctrl-C), it reports what was measured until then. A system that fails is named, and the status is 1. If the model of a
-    system differs from that of the first after the first round, there is no table.
+    First installs the peers in virtual environments, if these are missing; its first line says so. If the time is up, or if
+    the command is told to end (SIGTERM, Ctrl-C), it reports what was measured until then. A system that fails is named, and
+    the status is 1. If the model of a system differs from that of the first after the first round, there is no table.
     """
     from rich.text import Text
 
@@ -64,7 +64,14 @@ def peers(
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.report import check_plot_file, check_writable, print_report, show_table
     from loadtest.peers.plot import plot_comparison
-    from loadtest.peers.tables import format_markdown, notes, terminal_columns, title
+    from loadtest.peers.tables import (
+        format_markdown,
+        notes,
+        peers_title,
+        terminal_columns,
+        terminal_peer_columns,
+        title,
+    )
 
     chosen = _parse_systems(systems)
     exit_on_termination()
@@ -72,8 +79,11 @@ def peers(
     check_writable(markdown_file)
     check_plot_file("--plot", plot_file)
     limits = _Limits(repetitions, rounds, minutes, limit_seconds)
+    console.print(_what_comes_first(chosen, environments, minutes))
     comparison, told_to_end = _compare(size, chosen, limits, environments, console)
     show_table(console, title(comparison), terminal_columns(comparison), comparison.machine)
+    if beside_peers := terminal_peer_columns(comparison):
+        show_table(console, peers_title(), beside_peers, comparison.machine)
     for note in notes(comparison):
         console.print(Text(note, "yellow"))
     print_report(comparison)
@@ -94,6 +104,16 @@ def _parse_systems(given: str) -> list[System]:
     if not set(names) <= SYSTEMS.keys() or len(set(names)) < len(names):
         raise InvalidInputError(f"--systems {given!r}: give some of {', '.join(SYSTEMS)}, each once")
     return [SYSTEMS[name] for name in names]
+
+
+def _what_comes_first(chosen: list[System], environments: Path, minutes: float) -> str:
+    """Whether the command installs something before it measures, which takes its own time."""
+    missing = missing_environments((each.environment for each in chosen if each.environment is not None), environments)
+    measuring = f"measures for {minutes:g} minutes at most"
+    if not missing:
+        return measuring
+    what = " and ".join(missing)
+    return f"first installs {what} in {environments}, for {INSTALL_MINUTES:g} minutes each at most; then {measuring}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +139,7 @@ def _compare(
     from loadtest.peers.measure import RunnerFailedError, measure
     from loadtest.peers.sizes import plan_of
 
-    with console.status("making the peers' environments"):
+    with console.status("installing the peers"):
         pythons, unavailable = prepare_environments(chosen, environments)
     available = [system for system in chosen if system.name in pythons]
     if not available:

@@ -1,4 +1,4 @@
-"""Measures all systems in turns, and compares their round times with those of the limits."""
+"""Measures all systems in turns, and compares their round times with those of the limits, and ours with the peers'."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loadtest.bench.report import BenchmarkReport
 from loadtest.peers.agreement import check_agreement
 from loadtest.peers.environments import EnvironmentUnavailableError, prepare_environment
 from loadtest.peers.measure import Repetition, RunnerFailedError
-from loadtest.peers.systems import LIMITS, System
+from loadtest.peers.systems import LIMITS, OURS, PEERS, System
 
 
 class SystemFigures(BaseModel):
@@ -38,7 +38,10 @@ class SystemFigures(BaseModel):
     """CPU time of a round, of all processes."""
     clients_per_second: float
     speeds: dict[str, Repeated]
-    """Limit → its round time divided by this system's, repetition by repetition: 1 is as fast as the limit."""
+    """Limit → its round time divided by this system's, repetition by repetition: 1 is as fast as the limit.
+
+    A system of FedFace has the peers among them, too.
+    """
     largest_difference: float
     """Between this system's model and that of the first system after the first round, over all repetitions."""
 
@@ -68,14 +71,17 @@ def prepare_environments(systems: Sequence[System], folder: Path) -> tuple[dict[
 
     Returns system → its Python (None for a system of FedFace), and system → why its environment could not be prepared.
     """
-    pythons: dict[str, Path | None] = {}
-    unavailable: dict[str, str] = {}
-    for system in systems:
+    prepared: dict[str | None, Path | None] = {}
+    reasons: dict[str | None, str] = {}
+    for name in dict.fromkeys(system.environment for system in systems):
         try:
-            pythons[system.name] = prepare_environment(system.environment, folder) if system.environment else None
+            prepared[name] = None if name is None else prepare_environment(name, folder)
         except EnvironmentUnavailableError as error:
-            unavailable[system.name] = str(error)
-    return pythons, unavailable
+            reasons[name] = str(error)
+    return (
+        {system.name: prepared[system.environment] for system in systems if system.environment in prepared},
+        {system.name: reasons[system.environment] for system in systems if system.environment in reasons},
+    )
 
 
 class Measurements:
@@ -127,7 +133,6 @@ class Measurements:
         missing = {**self._unavailable, **not_reached, **self._failed}
         clients, images = self._workload.images_CNCHW.shape[:2]
         medians = {name: [one.round_median for one in taken] for name, taken in measured.items()}
-        limits = {name: medians[name] for name in LIMITS if name in medians}
         return Comparison(
             machine=self._machine,
             size=self._size,
@@ -138,7 +143,7 @@ class Measurements:
             repetitions=max(len(taken) for taken in measured.values()),
             rounds=len(next(iter(measured.values()))[0].round_seconds),
             systems=tuple(
-                _figures(system, measured[system.name], clients, limits, self._differences[system.name])
+                _figures(system, measured[system.name], clients, medians, self._differences[system.name])
                 for system in self._systems
                 if system.name in measured
             ),
@@ -152,10 +157,11 @@ def _figures(
     system: System,
     measurements: Sequence[Repetition],
     clients: int,
-    limits: Mapping[str, Sequence[float]],
+    medians: Mapping[str, Sequence[float]],
     difference: float,
 ) -> SystemFigures:
-    round_seconds = Repeated(values=tuple(one.round_median for one in measurements))
+    round_seconds = Repeated(values=tuple(medians[system.name]))
+    references = (*LIMITS, *(PEERS if system.name in OURS else ()))
     return SystemFigures(
         name=system.name,
         label=system.label,
@@ -166,12 +172,12 @@ def _figures(
         rounds=tuple(one.round_seconds for one in measurements),
         cpu_seconds=Repeated(values=tuple(one.cpu_seconds for one in measurements)),
         clients_per_second=clients / round_seconds.median,
-        speeds={name: _speed(limit, round_seconds.values) for name, limit in limits.items()},
+        speeds={name: _speed(medians[name], round_seconds.values) for name in references if name in medians},
         largest_difference=difference,
     )
 
 
-def _speed(limit: Sequence[float], own: Sequence[float]) -> Repeated:
-    """The limit's round time divided by the system's own, of the repetitions that both have."""
-    both = min(len(limit), len(own))
-    return ratios(limit[:both], own[:both])
+def _speed(reference: Sequence[float], own: Sequence[float]) -> Repeated:
+    """The reference's round time divided by the system's own, of the repetitions that both have."""
+    both = min(len(reference), len(own))
+    return ratios(reference[:both], own[:both])

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fedface_core.domain.errors import FedFaceError
 from fedface_stack.children import Children
-from loadtest.peers.cpu_meter import CpuMeter
+from loadtest.bench.cpu_meter import CpuMeter
 from loadtest.peers.environments import ROOT
 from loadtest.peers.runner_result import read_runner_result
 from loadtest.peers.systems import System
@@ -69,7 +69,7 @@ def measure(
     with closing(Children()) as children:
         started = time.time()
         process = children.start(command, _environment(system), log)
-        with CpuMeter(process.pid) as meter:
+        with CpuMeter({system.name: process.pid}) as meter:
             try:
                 status = process.wait(limit_seconds)
             except subprocess.TimeoutExpired:
@@ -85,7 +85,7 @@ def measure(
         start_seconds=result.moments[0] - started,
         warm_up_seconds=warm_up,
         round_seconds=tuple(counted),
-        cpu_seconds=meter.between(result.moments[1], result.moments[-1]) / rounds,
+        cpu_seconds=meter.between(result.moments[1], result.moments[-1])[system.name].total / rounds,
         first_model=result.first_model,
         torch=result.torch,
     )

@@ -29,6 +29,11 @@ class System:
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that are added."""
 
+    @property
+    def short_label(self) -> str:
+        """The label without the number of processes."""
+        return self.label.replace(", 2 processes", "")
+
 
 # Ray gives its workers a niceness of 15 by default, with which the driver and every other process on the machine would slow
 # them. And no usage statistics are sent.
@@ -55,3 +60,7 @@ _ALL: Final = (
     System("ours-in-process", "FedFace, 1 process", "in_process"),
 )
 SYSTEMS: Final = {system.name: system for system in _ALL}
+PEERS: Final = tuple(system.name for system in _ALL if system.environment is not None)
+"""The names of the systems of others."""
+OURS: Final = tuple(name for name in SYSTEMS if name not in (*LIMITS, *PEERS))
+"""The names of the systems of FedFace, which are compared with the peers besides."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from loadtest.bench.report import Column
 from loadtest.peers.comparison import Comparison, SystemFigures
-from loadtest.peers.systems import LIMITS, SYSTEMS
+from loadtest.peers.systems import LIMITS, PEERS, SYSTEMS
 
 
 def title(comparison: Comparison) -> str:
@@ -50,13 +50,37 @@ def terminal_columns(comparison: Comparison) -> tuple[Column, ...]:
     return (names, _round_column(comparison), *_speed_columns(comparison), _cpu_column(comparison))
 
 
+def peers_title() -> str:
+    """A sentence on what `peer_columns` compare."""
+    return "Speed of FedFace beside each peer (the peer's = 1), within a repetition: median [least, most]"
+
+
+def peer_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """A row for each system of FedFace, a column for each peer that was measured; nothing if there are not both."""
+    return _peer_columns(comparison, lambda name: SYSTEMS[name].label)
+
+
+def terminal_peer_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """As `peer_columns`, with systems by their names on the command line."""
+    return _peer_columns(comparison, lambda name: name)
+
+
+def _peer_columns(comparison: Comparison, named: Callable[[str], str]) -> tuple[Column, ...]:
+    peers = [name for name in PEERS if any(name in system.speeds for system in comparison.systems)]
+    ours = [system for system in comparison.systems if any(name in system.speeds for name in peers)]
+    if not ours:
+        return ()
+    names = Column(head="system", cells=tuple(named(system.name) for system in ours))
+    return names, *(Column(head=named(name), cells=tuple(str(system.speeds[name]) for system in ours)) for name in peers)
+
+
 def _round_column(comparison: Comparison) -> Column:
     return _column(comparison, "round, s", lambda system: str(system.round_seconds), lambda _name: "not measured")
 
 
 def _speed_columns(comparison: Comparison) -> list[Column]:
     limits = [name for name in LIMITS if any(name in system.speeds for system in comparison.systems)]
-    heads = {name: f"speed, {SYSTEMS[name].label.replace(', 2 processes', '')} = 1" for name in limits}
+    heads = {name: f"speed, {SYSTEMS[name].short_label} = 1" for name in limits}
     return [_column(comparison, heads[name], lambda system, name=name: str(system.speeds[name])) for name in limits]  # type: ignore[misc]
 
 
@@ -72,17 +96,12 @@ def _column(
 
 
 def format_markdown(comparison: Comparison) -> str:
-    """The table in Markdown, below its title; then the machine, and why systems were not measured."""
-    all_columns = columns(comparison)
+    """The tables in Markdown, each below its title; then the machine, and why systems were not measured."""
     versions = sorted({system.torch for system in comparison.systems})
-    rows = zip(*(column.cells for column in all_columns), strict=True)
+    beside_peers = peer_columns(comparison)
     lines = [
-        f"{title(comparison)}.",
-        "",
-        _row(column.head for column in all_columns),
-        _row("---" if column is all_columns[0] else "---:" for column in all_columns),
-        *(_row(row) for row in rows),
-        "",
+        *_table(title(comparison), columns(comparison)),
+        *(_table(peers_title(), beside_peers) if beside_peers else ()),
         f"{comparison.machine}. One torch thread a process; torch {', '.join(versions)}. "
         "Our rounds hold an evaluation, the peers' none.",
     ]
@@ -90,6 +109,17 @@ def format_markdown(comparison: Comparison) -> str:
         first, *rest = note.splitlines()
         lines += ["", first, *([""] if rest else []), *(f"    {line}" for line in rest)]
     return "\n".join(lines) + "\n"
+
+
+def _table(heading: str, columns: Sequence[Column]) -> list[str]:
+    return [
+        f"{heading}.",
+        "",
+        _row(column.head for column in columns),
+        _row("---" if column is columns[0] else "---:" for column in columns),
+        *map(_row, zip(*(column.cells for column in columns), strict=True)),
+        "",
+    ]
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -6,13 +6,14 @@ import json
 
 import pytest
 
+from loadtest.bench.stack_cpu import IDLE, IN_ALL
 from support.command_line import Invoke
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # half a minute of work, perhaps on a busy machine
 
 
 def test_it_measures_the_stack_and_the_bare_loop(fedface: Invoke) -> None:
-    options = ["--clients", "4", "--repetitions", "1", "--processes", "1", "--artifacts", "s3", "--json"]
+    options = ["--clients", "4", "--repetitions", "1", "--processes", "1", "--artifacts", "s3", "--cpu", "--json"]
     status, out, err = fedface("bench", "simulate", *options)
     assert status == 0, err
     report = json.loads(out)
@@ -30,3 +31,21 @@ def test_it_measures_the_stack_and_the_bare_loop(fedface: Invoke) -> None:
     assert report["step_ms"].keys() == {"fetch", "embed", "train", "put", "record"}
     assert all(milliseconds > 0 for milliseconds in report["step_ms"].values())
     assert "of the loop's" in err
+    assert report["cpu_ms"].keys() == seconds.keys() - {"bare loop", "bare loop, channels-last"}
+    for roles in report["cpu_ms"].values():
+        ms = {role: figures["values"][0] for role, figures in roles.items()}
+        assert ms.keys() == {
+            "client processes, main thread",
+            "client processes, delivery",
+            "client worker, which starts them",
+            "aggregator",
+            "control, sweep, evaluator",
+            "Valkey",
+            "S3 server",
+            IN_ALL,
+            IDLE,
+        }
+        # A client trains for five steps there, which no other role does; the others' shares are a measurement and no test.
+        assert ms["client processes, main thread"] > ms["client processes, delivery"]
+        assert ms[IN_ALL] == pytest.approx(sum(each for role, each in ms.items() if role not in {IN_ALL, IDLE}))
+    assert "by role, in the measured rounds" in " ".join(err.split())

@@ -46,7 +46,7 @@ class RecordedSteps:
                 step.begin(networks, training)
             step_losses.append(step.take(batches))
         if step is not None:
-            networks.take_over(step.networks)
+            networks.copy_trained_(step.networks)
         return step_losses
 
     def _of(self, networks: VectorisedNetworks, batches: StackedBatches, training: TrainingRound) -> RecordedStep:
@@ -83,9 +83,9 @@ class RecordedStep:
 
     def __init__(self, networks: VectorisedNetworks, batches: StackedBatches, training: TrainingRound) -> None:
         """Record a step as these networks would take it. They are left as they are."""
-        self.networks = networks.copied()
+        self.networks = networks.clone()
         """The networks that learn in the recorded step."""
-        self._batches = batches.copied()
+        self._batches = batches.clone()
         device = self.networks.class_embeddings.device
         self._rates = [torch.tensor(rate, device=device) for rate in rates(training) if rate is not None]
         learnt = [self.networks.parameters]

@@ -89,7 +89,7 @@ class StackedBatches:
         """Equal for batches on which a step is the same computation."""
         return tuple(self.pixels_KNCHW.shape), self.weights_KN is None
 
-    def copied(self) -> StackedBatches:
+    def clone(self) -> StackedBatches:
         """A copy, with memory of its own."""
         weights_KN = None if self.weights_KN is None else self.weights_KN.clone()
         return StackedBatches(self.pixels_KNCHW.clone(), weights_KN, self.images)
@@ -118,8 +118,9 @@ class VectorisedNetworks:
         self.class_embeddings = moved(rows_KD, trainer.device)
         self.former_class_embeddings = self.class_embeddings.clone()
         self._weighted = training.plan.data.images_per_client is not None and not self.network.has_batch_norm
-        self.copies = {name: _copies(tensor, len(trainees)) for name, tensor in trainer.global_model.items()}
-        self.parameters = [self.copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
+        self.stacked = {name: _stacked(tensor, len(trainees)) for name, tensor in trainer.global_model.items()}
+        """Name → the K copies (K, …) of a parameter or buffer, in memory as `_stacked` lays them."""
+        self.parameters = [self.stacked[name].requires_grad_() for name, _ in self.network.named_parameters()]
         self._device = trainer.device
         self.recorded_steps = trainer.recorded_steps
         self.around = trainer.client_round(training, self.class_embeddings, self.former_class_embeddings)
@@ -159,12 +160,12 @@ class VectorisedNetworks:
         )
         return self.network.training, *guidance
 
-    def copied(self) -> VectorisedNetworks:
+    def clone(self) -> VectorisedNetworks:
         """A copy of everything that a step reads or changes, with memory of its own."""
         made = copy(self)
         made.recorded_steps = RecordedSteps()  # a recording must not hold the recordings that it is among
-        made.copies = {name: tensor.detach().clone() for name, tensor in self.copies.items()}
-        made.parameters = [made.copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
+        made.stacked = {name: tensor.detach().clone() for name, tensor in self.stacked.items()}
+        made.parameters = [made.stacked[name].requires_grad_() for name, _ in self.network.named_parameters()]
         made.former_class_embeddings = self.former_class_embeddings.clone()
         made.class_embeddings = self.class_embeddings.clone()
         around = self.around
@@ -174,7 +175,7 @@ class VectorisedNetworks:
     @torch.no_grad()
     def copy_(self, other: VectorisedNetworks) -> None:
         """Take the values of everything that a step reads or changes from networks of equal signature."""
-        self.take_over(other)
+        self.copy_trained_(other)
         self.former_class_embeddings.copy_(other.former_class_embeddings)
         for ours, theirs in (
             (self.around.global_model, other.around.global_model),
@@ -184,10 +185,10 @@ class VectorisedNetworks:
                 tensor.copy_(theirs[name])
 
     @torch.no_grad()
-    def take_over(self, other: VectorisedNetworks) -> None:
+    def copy_trained_(self, other: VectorisedNetworks) -> None:
         """Take the values of everything that a step changes from networks of equal signature."""
-        for name, copies in self.copies.items():
-            copies.copy_(other.copies[name])
+        for name, copies in self.stacked.items():
+            copies.copy_(other.stacked[name])
         self.class_embeddings.copy_(other.class_embeddings)
 
     def losses(self, batches: StackedBatches) -> Tensor:
@@ -214,8 +215,8 @@ class VectorisedNetworks:
         return _of_client(self.around, self.class_embeddings[index], self.former_class_embeddings[index])
 
     def models(self) -> TrainedModels:
-        """The parameters and buffers of each client. They share memory with the copies."""
-        return TrainedModels({name: _in_usual_order(copies.detach()) for name, copies in self.copies.items()})
+        """The parameters and buffers of each client. They share memory with `stacked`."""
+        return TrainedModels({name: _in_usual_order(copies.detach()) for name, copies in self.stacked.items()})
 
     def _losses_and_features(self, batches: StackedBatches) -> tuple[Tensor, Tensor]:
         in_dims = (0, 0, 0, 0, None if batches.weights_KN is None else 0)
@@ -224,7 +225,7 @@ class VectorisedNetworks:
 
     def _of_each_client(self, module: nn.Module, in_dims: tuple[int | None, ...], *inputs: Tensor | None) -> Any:
         """What the module, whose network gets the weights of each client, gives for each client's part of the inputs."""
-        state = {f"network.{name}": _in_usual_order(copies) for name, copies in self.copies.items()}
+        state = {f"network.{name}": _in_usual_order(copies) for name, copies in self.stacked.items()}
         of_each_client = vmap(lambda state, *inputs: functional_call(module, state, inputs), in_dims=in_dims)
         convolutions = ConvolutionsAsProducts() if self._as_products else nullcontext()
         with making_tensors_on(self._device), convolutions:
@@ -278,7 +279,7 @@ def _filled(pixels_NCHW: Tensor, places: int) -> Tensor:
     return pixels_NCHW[again_N]
 
 
-def _copies(tensor: Tensor, count: int) -> Tensor:
+def _stacked(tensor: Tensor, count: int) -> Tensor:
     """``count`` copies (K, …) of a tensor, contiguous, with axes in the order of `_AXIS_ORDERS`."""
     permuted = tensor.permute(_axis_order(tensor.dim()))
     return permuted.expand(count, *permuted.shape).clone(memory_format=torch.contiguous_format)

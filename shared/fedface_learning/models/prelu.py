@@ -32,11 +32,10 @@ class PReLU(nn.PReLU):
         if x_NCHW.device.type == CUDA:
             return torch.prelu(x_NCHW, slope_C.to(x_NCHW.dtype))  # one kernel, which keeps the layout
         # In each call, torch inspects the arguments of a function that supports vmap, which takes longer than the function.
-        # A plain function does not support vmap, and under vmap torch raises before it starts. So only vmap pays.
-        try:
-            return _PReLU.apply(x_NCHW, slope_C)  # type: ignore[no-any-return, no-untyped-call]
-        except RuntimeError:
+        # A plain one does not support it. `Function.apply` asks torch the question below, which has no public name.
+        if torch._C._are_functorch_transforms_active():  # noqa: SLF001
             return _VmapPReLU.apply(x_NCHW, slope_C)  # type: ignore[no-any-return, no-untyped-call]
+        return _PReLU.apply(x_NCHW, slope_C)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _PReLU(torch.autograd.Function):

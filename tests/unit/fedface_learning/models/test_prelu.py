@@ -51,6 +51,23 @@ def test_what_is_wrong_with_its_input_is_said_and_not_taken_for_vectorised_clien
         PReLU(5)(torch.zeros(2, channels, 3, 3))
 
 
+@pytest.mark.parametrize("transformed", [False, True])
+def test_an_error_of_torch_comes_through_and_nothing_is_computed_again(
+    monkeypatch: pytest.MonkeyPatch, transformed: bool
+) -> None:
+    calls: list[int] = []
+
+    def fails(*_: Tensor) -> Tensor:
+        calls.append(1)
+        raise RuntimeError("the memory is full")
+
+    monkeypatch.setattr(torch, "prelu", fails)
+    layer = vmap(PReLU(5)) if transformed else PReLU(5)
+    with pytest.raises(RuntimeError, match="the memory is full") as raised:
+        layer(torch.zeros(3, 2, 5, 3, 3) if transformed else torch.zeros(2, 5, 3, 3))
+    assert (len(calls), raised.value.__context__) == (1, None)
+
+
 def test_vectorised_it_is_each_of_them() -> None:
     xs = torch.stack([X_NCHW, X_NCHW.flip(0), -X_NCHW])
     slopes = torch.stack([SLOPES_C, SLOPES_C.flip(0), SLOPES_C / 2])

@@ -44,4 +44,22 @@ def test_without_any_system_there_is_no_comparison(fedface: Invoke, monkeypatch:
     monkeypatch.setattr("loadtest.peers.comparison.prepare_environments", lambda *_: ({}, {"flower": "no network"}))
     status, out, err = fedface("bench", "peers", "--systems", "flower", "--json")
     assert (status, out) == (1, "")
-    assert json.loads(err)["detail"] == "none of the systems can be measured: no network"
+    assert json.loads(err[err.index("{") :])["detail"] == "none of the systems can be measured: no network"
+
+
+@pytest.mark.parametrize(
+    ("systems", "said"),
+    [
+        (
+            "pfl-1,flower,pfl-2",
+            "first installs pfl and flower in FOLDER, for 60 minutes each at most; then measures for 9",
+        ),
+        ("ours", "measures for 9 minutes at most"),
+    ],
+)
+def test_its_first_line_says_whether_it_installs_something_first(
+    fedface: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, systems: str, said: str
+) -> None:
+    monkeypatch.setattr("loadtest.peers.comparison.prepare_environments", lambda *_: ({}, {"flower": "no network"}))
+    _, out, _ = fedface("bench", "peers", "--systems", systems, "--environments", str(tmp_path))
+    assert "".join(out.split()).startswith("".join(said.replace("FOLDER", str(tmp_path)).split()))
