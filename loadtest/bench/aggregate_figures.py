@@ -58,7 +58,7 @@ class SizeFigures(BaseModel):
 
     @property
     def bound_mb(self) -> float:
-        """How much memory above idle an aggregator may take, in MB, if the optimiser has no moments."""
+        """How much memory above idle an aggregator may take, in MB, whatever the server optimiser."""
         return most_mb(self.model_mb)
 
 

@@ -30,14 +30,22 @@ LARGE: list[Any] = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize(
-    ("size", "updates"), [("small", 100), pytest.param("medium", 40, marks=LARGE), pytest.param("large", 4, marks=LARGE)]
+    ("size", "updates", "delivery", "optimiser"),
+    [
+        ("small", 100, "single", "average"),
+        ("small", 100, "combined", "average"),
+        ("small", 100, "single", "sgd"),
+        pytest.param("medium", 40, "single", "adam", marks=LARGE),
+        pytest.param("large", 4, "combined", "average", marks=LARGE),
+        pytest.param("large", 4, "single", "sgd", marks=LARGE),
+        pytest.param("large", 4, "single", "adam", marks=LARGE),
+    ],
 )
-@pytest.mark.parametrize("delivery", ["single", "combined"])
 def test_folding_and_reducing_take_three_models_and_100_mb_at_most(
-    store: StoreLocation, size: str, updates: int, delivery: Literal["single", "combined"]
+    store: StoreLocation, size: str, updates: int, delivery: Literal["single", "combined"], optimiser: str
 ) -> None:
     objects = updates // 2 if delivery == "combined" else updates  # a combined update is as large as two others
-    synthetic = put_round(store, size, objects, delivery)
+    synthetic = put_round(store, size, objects, delivery, optimiser)
     bound_mb = most_mb(synthetic.model_mb)
     of_updates = sum(update.size for update in synthetic.accepted.values()) / 1e6
     assert of_updates > bound_mb, "an aggregator that kept them would take more"

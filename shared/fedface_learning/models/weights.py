@@ -32,11 +32,13 @@ def encode_network(network: EmbeddingNetwork) -> bytes:
 def encode_in_place(network: EmbeddingNetwork) -> list[bytes | memoryview]:
     """The bytes of `encode_network` in parts that are the network's own memory, so that there is no second model.
 
-    For this its tensors are brought into the order of the bytes, one after the other. So this is the end of the network: it
-    would compute other bits from now on, and a change of it would change the parts.
+    For this each tensor's values are brought into the order of the bytes, where they are. So this is the end of the network:
+    it would compute other bits from now on, and a change of it would change the parts.
     """
     for parameter in network.parameters():
-        parameter.data = parameter.data.contiguous()
+        if not parameter.is_contiguous():  # a kernel that is channels-last, and dense
+            in_order = parameter.data.contiguous()
+            parameter.data = parameter.data.as_strided(in_order.shape, in_order.stride()).copy_(in_order)
     return encoded_parts(network_tensors(network))
 
 
