@@ -68,6 +68,7 @@ chaos: .venv/dev ## kill everything while a run goes on, and compare it with a f
 	set -e; for seed in 1 2 3 4 5; do \
 	  $(BIN)/fedface bench chaos --preset synthetic --clients 24 --rounds 6 --kills 40 --seed $$seed; \
 	done
+	$(BIN)/fedface bench chaos --preset combined --clients 48 --rounds 6 --kills 40
 	$(BIN)/fedface bench chaos --preset masked --clients 64 --rounds 3 --kills 40
 	$(BIN)/fedface bench chaos --preset dropouts --clients 64 --rounds 2 --kills 40
 

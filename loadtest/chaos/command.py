@@ -16,6 +16,7 @@ class Preset(StrEnum):
     """The names of the plans that chaos can run."""
 
     SYNTHETIC = "synthetic"
+    COMBINED = "combined"
     MASKED = "masked"
     DROPOUTS = "dropouts"
 

@@ -26,6 +26,17 @@ def synthetic_plan(clients: int, rounds: int, seed: int) -> Plan:
     return make_part(Plan, _document(clients, rounds, seed))
 
 
+def combined_plan(clients: int, rounds: int, seed: int) -> Plan:
+    """As `synthetic_plan`, in shards that are larger than a task: what a worker trains of one shard is one object."""
+    document = _document(clients, rounds, seed)
+    changes = {
+        "name": f"chaos: {clients} clients, delivered together",
+        "delivery": "combined",
+        "cohort": document["cohort"] | {"shard_size": 16},
+    }
+    return make_part(Plan, document | changes)
+
+
 def masked_plan(clients: int, rounds: int, seed: int) -> Plan:
     """As `synthetic_plan`, with class embeddings that stay with their clients, and masks against an aggregator that lies."""
     document = _document(clients, rounds, seed)

@@ -22,12 +22,13 @@ from loadtest.chaos.checks import (
     check_runs,
     check_simulated,
 )
-from loadtest.chaos.plan import masked_plan, plan_with_dropouts, service_environment, synthetic_plan
+from loadtest.chaos.plan import combined_plan, masked_plan, plan_with_dropouts, service_environment, synthetic_plan
 from loadtest.chaos.report import ChaosOptions, ChaosReport, make_report
 from loadtest.chaos.trial import DisturbedTrial, Trial, run_disturbed, run_fault_free
 
 _PRESETS: Final[Mapping[str, Callable[[int, int, int], Plan]]] = {
     "synthetic": synthetic_plan,
+    "combined": combined_plan,
     "masked": masked_plan,
     "dropouts": plan_with_dropouts,
 }

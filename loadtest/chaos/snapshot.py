@@ -26,7 +26,7 @@ class RoundSnapshot:
     """Client → why it failed."""
     manifest: Manifest | None
     stored_sha256: Mapping[str, str]
-    """Accepted client → the SHA-256 of the update that the store holds; a missing update has no entry."""
+    """Accepted client → the SHA-256 of the object that the store holds of its update; a missing one has no entry."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,26 @@ def read_snapshot(ledger: RunLedger, artifacts: ArtifactStore, run_id: str) -> R
     )
 
 
+def update_key(run_id: str, number: int, client: str, accepted: AcceptedUpdate) -> str:
+    """The key of the object with a client's accepted update, which may be that of several clients."""
+    if accepted.group is not None:
+        return object_keys.combined_update(run_id, number, accepted.group)
+    return object_keys.update(run_id, number, client)
+
+
 def _read_round(ledger: RoundSettlement, artifacts: ArtifactStore, found: Round) -> RoundSnapshot:
     run_id = found.run_id
     number = found.number
     accepted = ledger.accepted(run_id, number)
     manifest = _get(artifacts, object_keys.manifest(run_id, number))
-    updates = {client: _get(artifacts, object_keys.update(run_id, number, client)) for client in accepted}
+    keys = {client: update_key(run_id, number, client, update) for client, update in accepted.items()}
+    stored = {key: _get(artifacts, key) for key in set(keys.values())}
     return RoundSnapshot(
         round=found,
         accepted=accepted,
         failed=ledger.failed(run_id, number),
         manifest=Manifest.model_validate_json(manifest) if manifest is not None else None,
-        stored_sha256={client: sha256_hex(data) for client, data in updates.items() if data is not None},
+        stored_sha256={client: sha256_hex(data) for client, key in keys.items() if (data := stored[key]) is not None},
     )
 
 

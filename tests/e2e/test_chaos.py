@@ -12,7 +12,7 @@ import pytest
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]  # a minute and a half of work, perhaps on a busy machine
 
 
-@pytest.mark.parametrize(("preset", "clients", "rounds"), [("synthetic", 8, 2), ("masked", 32, 1)])
+@pytest.mark.parametrize(("preset", "clients", "rounds"), [("synthetic", 8, 2), ("combined", 24, 2), ("masked", 32, 1)])
 def test_whatever_is_killed_the_model_is_the_same(preset: str, clients: int, rounds: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fedface_cli.main", "bench", "chaos", "--preset", preset, "--limit-seconds", "400"]
     plan = ["--clients", str(clients), "--rounds", str(rounds), "--kills", "6", "--seed", "1"]

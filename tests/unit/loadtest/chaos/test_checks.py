@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fedface_core.contracts import object_keys
+from fedface_core.domain.update import group_digest
 from loadtest.chaos.adversary import FaultKind, InjectedFault
 from loadtest.chaos.checks import (
     check_fault_kinds,
@@ -47,6 +48,18 @@ def disturbed_services(folder: Path) -> InProcess:
 @pytest.fixture(scope="module")
 def disturbed(tmp_path_factory: pytest.TempPathFactory) -> RunSnapshot:
     return snapshot_of(disturbed_services(tmp_path_factory.mktemp("faces") / "disturbed"))
+
+
+@pytest.fixture(scope="module")
+def delivered_together(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunSnapshot, RunSnapshot]:
+    """A run whose first tasks have two clients, and one whose worker is killed when it has put the sum of these two."""
+    folder = write_faces(tmp_path_factory.mktemp("faces") / "combined", identities=20)
+    plan = tiny_plan(folder, delivery="combined", split={"clients": 18}, cohort={"shard_size": 6})
+    fault_free = InProcess(plan)
+    snapshot = snapshot_of(fault_free)
+    effects = fault_free.effect_log.effects
+    put = next(number for number, effect in enumerate(effects, start=1) if "/combined-" in effect)
+    return snapshot, snapshot_of(InProcess(plan, kill_after=put))
 
 
 def with_round(snapshot: RunSnapshot, number: int, **changes: Any) -> RunSnapshot:
@@ -100,6 +113,46 @@ def test_a_run_under_disorder_passes_them_all(fault_free: RunSnapshot, disturbed
     assert len({check.name for check in checks}) == len(checks)
     accepted = next(check for check in checks if "accepted updates" in check.name)
     assert accepted.figures == {"compared": 12, "differing": 0}
+
+
+def test_clients_that_were_delivered_together_pass_whoever_was_with_whom(
+    delivered_together: tuple[RunSnapshot, RunSnapshot],
+) -> None:
+    fault_free, disturbed = delivered_together
+    checks = {check.name: check for check in check_runs(fault_free, disturbed)}
+    assert [check for check in checks.values() if not check.passed] == []
+    assert fault_free.rounds[1].accepted != disturbed.rounds[1].accepted
+    assert checks["no temporary or unknown object, and none is missing"].figures["combined_but_not_recorded"] == 1
+    together = checks["workers deliver several clients as one object"].figures
+    assert (together["clients"], together["most_in_one"]) == (36, 2)
+    assert together["objects"] < 36
+
+
+def test_a_combined_run_that_delivers_each_client_by_itself_shows_nothing(
+    delivered_together: tuple[RunSnapshot, RunSnapshot],
+) -> None:
+    fault_free, _ = delivered_together
+    alone = fault_free
+    for number in (1, 2):
+        accepted = {
+            client: update.model_copy(update={"group": group_digest([client])})
+            for client, update in fault_free.rounds[number].accepted.items()
+        }
+        alone = with_round(alone, number, accepted=accepted)
+    failing = {check.name for check in check_runs(fault_free, alone) if not check.passed}
+    assert "workers deliver several clients as one object" in failing
+    assert "the accepted updates are the fault-free ones" not in failing
+
+
+def test_a_combined_update_that_is_missing_in_the_store_is_found(
+    delivered_together: tuple[RunSnapshot, RunSnapshot],
+) -> None:
+    fault_free, disturbed = delivered_together
+    group = next(update.group for update in disturbed.rounds[2].accepted.values())
+    lost = object_keys.combined_update(disturbed.run.id, 2, group or "")
+    damaged = dataclasses.replace(disturbed, keys=disturbed.keys - {lost})
+    failing = {check.name for check in check_runs(fault_free, damaged) if not check.passed}
+    assert failing == {"no temporary or unknown object, and none is missing"}
 
 
 @pytest.mark.parametrize(

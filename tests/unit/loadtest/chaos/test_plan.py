@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 
+from fedface_core.domain.client_tasks import split_into_tasks
 from fedface_core.domain.devices import RoundTask, behaviour
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_id
-from loadtest.chaos.plan import MARK, plan_with_dropouts, service_environment, synthetic_plan
+from loadtest.chaos.plan import MARK, combined_plan, plan_with_dropouts, service_environment, synthetic_plan
 
 
 def test_no_fault_can_make_a_client_fail_and_every_update_is_kept() -> None:
@@ -19,6 +20,15 @@ def test_no_fault_can_make_a_client_fail_and_every_update_is_kept() -> None:
     assert plan.cohort.attempts >= 1_000_000
     assert plan.retention.rounds_of_updates == plan.rounds + 1
     assert (plan.seed, plan.data.seed, plan.split.seed) == (3, 3, 3)
+
+
+def test_tasks_of_a_combined_plan_have_several_clients_of_a_shard() -> None:
+    plan = combined_plan(clients=48, rounds=6, seed=3)
+    assert plan.delivery == "combined"
+    shard_size = plan.shard_size_for(48)
+    assert shard_size < 48, "several shards"
+    first, *_ = split_into_tasks(plan, [client_id(index) for index in range(48)])
+    assert 1 < len(first) <= shard_size
 
 
 @pytest.mark.parametrize("seed", [0, 1])
