@@ -37,7 +37,7 @@ from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
 from fedface_stack.local_ports import free_ports
 from fedface_stack.stack import SERVICES, LocalStack
-from loadtest.dashboards.prometheus_data import Prometheus, configure
+from loadtest.dashboards.prometheus_data import Prometheus, Series, configure
 
 CLIENTS: Final = 4
 ROUNDS: Final = 3
@@ -45,7 +45,7 @@ REFUSED_CLIENTS: Final = 8
 UNREADABLE: Final = {CLIENT: 3, EVALUATOR: 1}
 """Queue → how many messages that are no JSON are put into it."""
 REQUESTS_REFUSED: Final = 2
-SCRAPE: Final = "2s"
+SCRAPE_SECONDS: Final = 2.0
 """A process whose ledger is away answers a scrape within this time."""
 _PATIENCE: Final = 90.0
 _MODEL: Final = {"architecture": "spherenet-4", "height": 28, "width": 24, "embedding_size": 16, "widths": [4, 8, 8, 16]}
@@ -83,6 +83,9 @@ class Watched:
     """An alert → the labels that its expression had while its cause lasted."""
     at_start: dict[str, frozenset[str]] = field(default_factory=dict)
     """Process → every series of its counters and histograms before anything had happened."""
+    at: float | None = None
+    """A moment at which Prometheus knew all that had happened; None until then. On a busy machine a later scrape may fail,
+    or lack what the ledger did not say in time."""
 
     def until(self, what: str, is_so: Callable[[], bool], seconds: float = _PATIENCE) -> None:
         """Wait until something is so. `UnavailableError` after so many seconds."""
@@ -99,7 +102,25 @@ class Watched:
 
     def value(self, expression: str) -> float:
         """The one value of an expression now; 0 if it has none."""
-        return sum(series.values[-1] for series in self.prometheus.now(expression))
+        return sum(series.values[-1] for series in self.now(expression))
+
+    def now(self, expression: str) -> list[Series]:
+        """The series of an expression at the moment ``at``, or now."""
+        return self.prometheus.now(expression, self.at)
+
+    def until_known(self) -> None:
+        """Wait for a moment after now at which every process was scraped and every server had answered, and keep it."""
+        scraped = f"count(timestamp(up) > {time.time():.3f} and up == 1) == {len(SERVICES)}"
+        known = f"{scraped} and on () min(fedface_dependency_up) == 1"
+        moment = 0.0
+
+        def is_known() -> bool:
+            nonlocal moment
+            moment = time.time() - 2 * SCRAPE_SECONDS  # which no scrape that goes on now can change
+            return bool(self.prometheus.now(known, moment))
+
+        self.until("a moment at which all is known", is_known)
+        self.at = moment
 
     def counted_series(self) -> dict[str, frozenset[str]]:
         """Process → the series of its counters and histograms, as text, without their values."""
@@ -138,7 +159,7 @@ def eventful_run(home: Path, alerts: Mapping[str, str]) -> Iterator[Watched]:
         stack = ending.enter_context(LocalStack(home / "stack", client_workers=1, environment=quick))
         (port,) = free_ports(1)
         file = home / "prometheus.yml"
-        configure(file, stack.metrics_targets, SCRAPE)
+        configure(file, stack.metrics_targets, f"{SCRAPE_SECONDS:g}s")
         address = f"127.0.0.1:{port}"
         command = (
             binary,
@@ -162,6 +183,7 @@ def eventful_run(home: Path, alerts: Mapping[str, str]) -> Iterator[Watched]:
             watched.until("the run to fail", lambda: api.run(watched.refused_run).phase in ENDED)
         for _ in range(2):  # a rate needs two scrapes
             watched.until_scraped()
+        watched.until_known()
         yield watched
 
 

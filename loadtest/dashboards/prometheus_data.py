@@ -50,9 +50,9 @@ class Prometheus:
 
     url: str
 
-    def now(self, expression: str) -> list[Series]:
-        """The series of an expression, each with its value at this moment."""
-        found = self._ask("query", {"query": expression})
+    def now(self, expression: str, at: float | None = None) -> list[Series]:
+        """The series of an expression, each with its value at this moment, or ``at`` another one."""
+        found = self._ask("query", {"query": expression} | ({} if at is None else {"time": at}))
         return [Series(one["metric"], (float(one["value"][0]),), (float(one["value"][1]),)) for one in found]
 
     def over(self, expression: str, start: float, end: float, step: float = 1.0) -> list[Series]:

@@ -83,9 +83,9 @@ def test_a_run_completes_and_prometheus_has_its_tar(project: Project, synthetic_
 
 def test_nobody_gets_in_without_a_key(project: Project) -> None:
     for path in ("/v1/me", "/metrics"):
-        assert httpx.get(f"{project.api_url}{path}", trust_env=False).status_code == 401
+        assert httpx.get(f"{project.api_url}{path}", trust_env=False, timeout=30).status_code == 401
     headers = {"Authorization": f"Bearer {project.key.get_secret_value()}"}
-    assert httpx.get(f"{project.api_url}/v1/me", headers=headers, trust_env=False).json()["actor"] == "key:first"
+    assert httpx.get(f"{project.api_url}/v1/me", headers=headers, trust_env=False, timeout=30).json()["actor"] == "key:first"
 
 
 def test_the_model_can_be_downloaded(project: Project, synthetic_run: RunDetail, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_round_is_traced_by_all_services(project: Project, synthetic_run: RunD
 
 def test_an_alert_of_prometheus_reaches_alertmanager_and_ends(project: Project) -> None:
     def firing() -> set[str]:
-        answer = httpx.get(f"{project.alertmanager}/api/v2/alerts", params={"active": True}, trust_env=False)
+        answer = httpx.get(f"{project.alertmanager}/api/v2/alerts", params={"active": True}, trust_env=False, timeout=30)
         return {alert["labels"]["alertname"] for alert in answer.raise_for_status().json()}
 
     assert firing() == set()

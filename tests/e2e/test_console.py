@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 from architecture.packages import ROOT
 from fedface_stack.stack import CONSOLE, LocalStack
 from support.browser import Watched
+from support.servers import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -99,7 +100,13 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
             shoot(page, "runs", folder, page.get_by_role("button", name="Compare the chosen runs"))
             page.goto("/fleet")
             if has_prometheus:
-                expect(page.locator("#services")).to_contain_text("client: 1 of 1 alive")
+
+                def is_alive() -> bool:
+                    """Whether the last scrape reached the client: the page stays as it is, and a scrape may have failed."""
+                    page.goto("/fleet")
+                    return "client: 1 of 1 alive" in (page.locator("main").text_content() or "")
+
+                wait_for("the client to be scraped", is_alive, every=1.0)
                 expect(page.get_by_label("Alerts", exact=True)).not_to_contain_text("has no rules")
             shoot(page, "fleet", folder, page.get_by_label("Dead letters"))
             assert watched.complaints == []

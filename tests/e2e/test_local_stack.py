@@ -39,7 +39,7 @@ def all_gone(tmp_path: Path, within_seconds: float = 20.0) -> bool:
 @pytest.mark.traced_processes
 def test_what_ends_is_started_again_and_an_interrupt_stops_everything(tmp_path: Path) -> None:
     with fedface_up(tmp_path) as (process, url):
-        assert httpx.get(f"{url}/readyz").status_code == 200
+        assert httpx.get(f"{url}/readyz", timeout=30).status_code == 200
         (valkey,) = (child for child in psutil.Process(process.pid).children() if "valkey-server" in child.name())
         valkey.kill()
         assert process.stdout is not None

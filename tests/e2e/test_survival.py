@@ -46,7 +46,8 @@ def test_a_paused_run_survives_the_kill_of_everything_and_the_loss_of_its_ledger
     try:
         with ControlApi(first.api_url) as api:
             run_id = api.start(api.create(PLAN).id).id
-            while api.run(run_id).finished_rounds < 1:
+            while (run := api.run(run_id)).finished_rounds < 1 or run.round_phase != "open":
+                assert run.phase not in ENDED, "it was not paused in time"
                 time.sleep(0.02)
             paused = api.pause(run_id, now=True)
             assert (paused.phase, paused.round_phase) == ("paused", "suspended")

@@ -121,6 +121,8 @@ def test_a_command_for_onnx_is_copied(watched: Watched, api: ByHand) -> None:
     page = watched.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"/models/{MODEL_SHA256}")
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)  # the word stays until the test has seen it
     page.get_by_role("button", name="Copy", exact=True).click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
@@ -362,7 +364,8 @@ def test_control_goes_away_and_comes_back(browser: Browser, serve: Serve, api: B
     run_id = api.started()
     with gate_to(api, open_sign_in()) as gate, serve(gate.url) as url, Watched(browser, url) as watched:
         page = watched.page
-        page.goto(f"/runs/{run_id}")
+        with page.expect_response("**/live"):  # a stream that is refused would be complained of
+            page.goto(f"/runs/{run_id}")
         expect(page.locator("#accepted")).to_have_text("0")
         gate.shut()
         expect(page.locator("#notice")).to_contain_text("The control API does not answer", timeout=20_000)

@@ -88,7 +88,7 @@ def test_event_streams_without_end_neither_fill_the_log_nor_stop_other_requests(
         assert statuses.count(503) >= 10, statuses
         for _ in range(20):
             began = time.monotonic()
-            assert httpx.get(f"{api.url}/v1/runs/{run_id}", trust_env=False).status_code == 200
+            assert httpx.get(f"{api.url}/v1/runs/{run_id}", trust_env=False, timeout=30).status_code == 200
             assert time.monotonic() - began < 5.0
             time.sleep(0.1)
         assert api.log.stat().st_size < 100_000
@@ -102,5 +102,5 @@ def test_event_streams_without_end_neither_fill_the_log_nor_stop_other_requests(
 
 
 def test_its_process_offers_the_api_under_the_prefix_of_a_proxy(api: Api) -> None:
-    described = httpx.get(f"{api.url}/openapi.json", trust_env=False).json()
+    described = httpx.get(f"{api.url}/openapi.json", trust_env=False, timeout=30).json()
     assert [server["url"] for server in described["servers"]] == ["/fedface"]

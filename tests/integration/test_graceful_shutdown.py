@@ -17,6 +17,7 @@ from fedface_core.domain.plan.devices import LONGEST_WAIT_SECONDS
 from fedface_core.runtime.exit_message import CONFIGURATION
 from fedface_stack.children import Children
 from support.servers import wait_for
+from support.slow_worker import HELD
 from support.task_queue import TaskQueue, Worker
 
 SHORT, LONG, *OTHERS = map(client_id, range(4))
@@ -85,9 +86,11 @@ def test_of_two_tasks_at_once_the_short_one_finishes(queue: TaskQueue) -> None:
 
 def test_the_current_client_of_a_task_finishes_and_the_others_go_back(queue: TaskQueue) -> None:
     queue.publish((SHORT, LONG, *OTHERS))
-    worker = queue.work(NEVER_ENDING, **{SHORT: 3, LONG: NEVER_ENDING})
+    worker = queue.work(NEVER_ENDING, **{SHORT: HELD, LONG: NEVER_ENDING})
     queue.await_lines(f"{SHORT} started")
     worker.terminate()
+    wait_for("the worker to be asked to end", lambda: any("worker_draining" in line for line in queue.log()))
+    queue.let_go()
     wait_for("the worker's end, long before the others could be done", ended(worker))
     assert queue.done() == [f"{SHORT} started", f"{SHORT} finished"]
     again = came_again(queue, 1 + len(OTHERS))

@@ -68,7 +68,9 @@ class Watched:
         path = "query" if instant else "query_range"
         now = time.time() if at is None else at
         window = {"time": now} if instant else {"start": self.started, "end": now, "step": 1.0}
-        answer = httpx.get(f"{self.prometheus}/api/v1/{path}", params={"query": shown, **window}, trust_env=False).json()
+        answer = httpx.get(
+            f"{self.prometheus}/api/v1/{path}", params={"query": shown, **window}, trust_env=False, timeout=30
+        ).json()
         assert answer["status"] == "success", f"{shown}: {answer['error']}"
         series = answer["data"]["result"]
         texts = [one["value"][1] for one in series] if instant else [v for one in series for _, v in one["values"]]
@@ -113,7 +115,7 @@ def settled(watched: Watched, processes: int) -> Watched:
 
 def up(url: str) -> dict[str, float]:
     try:
-        answer = httpx.get(f"{url}/api/v1/query", params={"query": "up"}, trust_env=False)
+        answer = httpx.get(f"{url}/api/v1/query", params={"query": "up"}, trust_env=False, timeout=30)
     except httpx.TransportError:
         return {}
     if answer.status_code != httpx.codes.OK:  # it is still starting
@@ -150,13 +152,13 @@ def test_the_variable_of_the_run_dashboard_offers_the_run(watched: Watched) -> N
     query = re.fullmatch(r"query_result\((.+)\)", variable["query"]["query"])
     assert query is not None
     asked: dict[str, str | float] = {"query": query[1], "time": watched.at}
-    answer = httpx.get(f"{watched.prometheus}/api/v1/query", params=asked, trust_env=False).json()
+    answer = httpx.get(f"{watched.prometheus}/api/v1/query", params=asked, trust_env=False, timeout=30).json()
     offered = [f'{{run="{one["metric"]["run"]}"}}' for one in answer["data"]["result"]]  # as Grafana writes a series
     assert [re.findall(variable["regex"].strip("/"), text) for text in offered] == [[watched.run.id]]
 
 
 def rules(watched: Watched) -> list[dict[str, Any]]:
-    answer = httpx.get(f"{watched.prometheus}/api/v1/rules", trust_env=False).json()
+    answer = httpx.get(f"{watched.prometheus}/api/v1/rules", trust_env=False, timeout=30).json()
     return [rule for group in answer["data"]["groups"] for rule in group["rules"]]
 
 

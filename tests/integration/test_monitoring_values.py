@@ -43,7 +43,7 @@ def shown(watched: Watched, dashboard: str, title: str, ref: str = "A", **variab
     ``increase`` extrapolates to the ends of its hour, so a count may be above what happened: `extrapolated`.
     """
     (query,) = [query for query in dashboards()[dashboard].panel(title).queries if query.ref == ref]
-    found = watched.prometheus.now(filled_in(query.expression, variables))
+    found = watched.now(filled_in(query.expression, variables))
     return {tuple(value for _, value in sorted(series.labels.items())): series.values[-1] for series in found}
 
 
@@ -57,7 +57,7 @@ def extrapolated(count: float) -> Any:
 
 
 def of_alert(watched: Watched, alert: str) -> list[tuple[dict[str, str], float]]:
-    found = watched.prometheus.now(alert_expressions()[alert])
+    found = watched.now(alert_expressions()[alert])
     return [
         ({name: value for name, value in series.labels.items() if name != "__name__"}, series.values[-1]) for series in found
     ]

@@ -33,6 +33,7 @@ from support.redis_states import (
     without_replicas,
 )
 from support.servers import wait_for
+from support.slow_worker import HELD
 from support.task_queue import TaskQueue
 
 pytestmark = pytest.mark.long
@@ -82,10 +83,11 @@ def test_an_idle_worker_waits_and_goes_on(queue: TaskQueue, server: redis.Redis)
 def test_a_task_that_could_not_be_recorded_is_done_later(queue: TaskQueue, server: redis.Redis) -> None:
     """With a full memory Redis still gives a message away, and then does not record who has it."""
     queue.processes = 1
-    worker = queue.work(BRIEF, **{FIRST: 3, SECOND: BRIEF, LAST: BRIEF})
+    worker = queue.work(BRIEF, **{FIRST: HELD, SECOND: BRIEF, LAST: BRIEF})
     queue.publish((FIRST,), (SECOND,), (LAST,))
     queue.await_lines(f"{FIRST} started")
     with without_memory(server):
+        queue.let_go()
         queue.await_lines(f"{FIRST} finished")
         wait_for("the worker to wait", lambda: waits(queue) > 0)
         assert (queue.waiting(), queue.unacknowledged()) == (1, 0)

@@ -124,7 +124,7 @@ def speaks_grpc(store: Store, port: int, certificate: Path | None) -> bool:
     context.set_alpn_protocols(["h2"])
     if certificate is not None:
         context.load_cert_chain(certificate, certificate.with_name("key.pem"))
-    with socket.create_connection((HOST, port), timeout=2.0) as plain:
+    with socket.create_connection((HOST, port), timeout=30.0) as plain:
         try:
             with context.wrap_socket(plain, server_hostname="localhost") as connection:
                 connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
@@ -137,7 +137,7 @@ def speaks_grpc(store: Store, port: int, certificate: Path | None) -> bool:
 def test_the_parts_of_the_store_ask_each_other_for_certificates(store: Store, tmp_path: Path, part: int) -> None:
     """By gRPC whoever is let in may do everything: read, write and remove, and change identities."""
     port = store.ports[part] + GRPC
-    with socket.create_connection((HOST, port), timeout=2.0) as plain:
+    with socket.create_connection((HOST, port), timeout=30.0) as plain:
         plain.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
         assert plain.recv(9)[3:4] != b"\x04", "it speaks without TLS"
     write_security(tmp_path)  # as good as the server's own, but of another authority

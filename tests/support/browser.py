@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from support.required_parts import skip_without
 
+PATIENCE: Final = 60_000
+"""Milliseconds, on a busy machine. Playwright's own `expect` waits for five seconds, whatever a context waits."""
 AXE: Final = Path(__file__).parent / "axe/axe.min.js"
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 RULES_OF_COLOURS: Final = ("color-contrast", "link-in-text-block")
@@ -28,6 +30,7 @@ def browser() -> Iterator[Browser]:
     found = next((path for path in map(shutil.which, NAMES) if path), None)
     if found is None:
         skip_without("chromium", "no chromium on PATH (Debian: apt-get install chromium)")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=found, args=[*OPTIONS])
         yield started
@@ -40,7 +43,7 @@ class Watched:
     def __init__(self, browser: Browser, url: str, **context: Any) -> None:
         self.url = url
         self.context = browser.new_context(base_url=url, **context)
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(PATIENCE)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("console", self._console)

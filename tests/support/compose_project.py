@@ -129,7 +129,9 @@ class Project:
 
     def query(self, expression: str) -> dict[str, float]:
         """The values of an instant query, by their labels in JSON."""
-        answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression}, trust_env=False).json()
+        answer = httpx.get(
+            f"{self.prometheus}/api/v1/query", params={"query": expression}, trust_env=False, timeout=30
+        ).json()
         assert answer["status"] == "success", answer
         return {json.dumps(one["metric"], sort_keys=True): float(one["value"][1]) for one in answer["data"]["result"]}
 

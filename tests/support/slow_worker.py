@@ -6,6 +6,7 @@ each process has the run in memory. The clients have no photographs, so each fai
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import replace
@@ -38,12 +39,19 @@ from support.tiny_run import tiny_plan
 JOURNAL = "TEST_JOURNAL"
 SECONDS = "TEST_TASK_SECONDS"
 RUN = "run-0123456789ab"
+HELD = math.inf
+"""In place of seconds: until the test lets the client go."""
 
 
 def train_slowly(_workbench: Workbench, invitation: Invitation) -> Update:
     """Take as long as the environment says, with a line in the journal before and after; then fail."""
     write_to_journal(f"{invitation.client_id} started")
-    time.sleep(seconds_of_clients()[invitation.client_id])
+    seconds = seconds_of_clients()[invitation.client_id]
+    if seconds == HELD:
+        while not Path(f"{os.environ[JOURNAL]}.go").exists():
+            time.sleep(0.02)
+    else:
+        time.sleep(seconds)
     write_to_journal(f"{invitation.client_id} finished")
     raise InvalidInputError("there are no photographs")
 

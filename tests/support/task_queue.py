@@ -61,6 +61,10 @@ class TaskQueue:
         self._workers.append(worker)
         return worker
 
+    def let_go(self) -> None:
+        """Let the clients finish that take until then (`HELD`)."""
+        (self._home / "journal.go").touch()
+
     def done(self) -> list[str]:
         """The lines of the journal."""
         journal = self._home / "journal"

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -101,6 +102,15 @@ def test_an_api_that_stays_away_is_no_failed_run(
     fedface: Invoke, api: ByHand, restarted: RestartedApi, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FEDFACE_PATIENCE_SECONDS", "0.5")
+    now = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        time.sleep(seconds)
+
+    # Only the command's own pauses count: not how long the API takes to stop.
+    monkeypatch.setattr(api_patience, "time", SimpleNamespace(monotonic=lambda: now, sleep=wait))
     run_id = api.completed() if "delete" in command else api.started()
     reached = at_call(monkeypatch, "run", 2) if "delete" in command else at_call(monkeypatch, "events")
 

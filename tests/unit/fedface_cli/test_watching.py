@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -62,6 +63,13 @@ def test_following_goes_on_after_the_last_event_seen() -> None:
 
 def test_following_gives_up_on_an_api_that_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEDFACE_PATIENCE_SECONDS", "0.2")
+    now = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(api_patience, "time", SimpleNamespace(monotonic=lambda: now, sleep=wait))
     asked = []
     said: list[str] = []
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TypeVar
 
 import pytest
 import structlog
-import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from fedface_core.http_server.capacity import Capacity
-from fedface_core.http_server.connections import DEFAULT_PACE, protocol_within
+from fedface_core.http_server.connections import DEFAULT_PACE, Pace, protocol_within
 from fedface_core.http_server.serve import Listening, serve
-from support.held_connections import QUICK_PACE as PACE
-from support.held_connections import answer_of, connected, port_of, serving
+from support.held_connections import QUICK_PACE, answer_of, connected, port_of, serving
 from support.virtual_time import Line, in_virtual_time
 
 Result = TypeVar("Result")
@@ -41,20 +39,28 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(text)(scope, receive, send)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[uvicorn.Server]:
-    """A server of this capacity and this pace."""
+@contextmanager
+def served(pace: Pace) -> Iterator[int]:
+    """Where a server of this capacity listens, whose clients keep this pace."""
     with (
         structlog.testing.capture_logs(),
-        serving(lambda: serve(app, Listening("127.0.0.1", 0), CAPACITY, REFUSAL, 1, PACE)) as served,
+        serving(lambda: serve(app, Listening("127.0.0.1", 0), CAPACITY, REFUSAL, 1, pace)) as server,
     ):
-        yield served
+        yield port_of(server)
 
 
-@pytest.fixture
-def port(server: uvicorn.Server) -> int:
-    """Where it listens."""
-    return port_of(server)
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Of a server with the default pace: however slow this machine is, it cuts nobody who only holds a connection here."""
+    with served(DEFAULT_PACE) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def quick_port() -> Iterator[int]:
+    """Of a server that cuts its clients soon."""
+    with served(QUICK_PACE) as port:
+        yield port
 
 
 def test_a_connection_too_many_is_told_when_to_come_again(port: int) -> None:
@@ -74,13 +80,13 @@ def test_if_too_many_wait_for_their_refusal_the_next_is_closed(port: int) -> Non
         assert answer_of(held.enter_context(closing(connected(port)))) == b""
 
 
-def test_a_connection_that_says_nothing_is_closed(port: int) -> None:
+def test_a_connection_that_says_nothing_is_closed(quick_port: int) -> None:
     with ExitStack() as held:
-        silent = [held.enter_context(closing(connected(port))) for _ in range(4)]
+        silent = [held.enter_context(closing(connected(quick_port))) for _ in range(4)]
         silent[0].sendall(b"GET / HTTP/1.1\r\nHost: a")  # and no more
         for connection in silent:
             assert connection.recv(4096) == b""
-        assert answer_of(held.enter_context(closing(connected(port)))).startswith(b"HTTP/1.1 200 ")
+        assert answer_of(held.enter_context(closing(connected(quick_port)))).startswith(b"HTTP/1.1 200 ")
 
 
 Client = Callable[[Line], Awaitable[Result]]

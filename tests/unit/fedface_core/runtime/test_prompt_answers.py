@@ -34,13 +34,13 @@ def test_who_hangs_is_waited_for_shortly_and_asked_once() -> None:
 
     def hanging() -> int:
         calls.append(1)
-        free.wait(5.0)
+        free.wait(60.0)
         return len(calls)
 
     prompt = PromptAnswers(hanging, 0.01)
     started = time.monotonic()
     assert [prompt.ask() for _ in range(3)] == [None, None, None]
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 30.0
     assert len(calls) == 1
     free.set()
     deadline = time.monotonic() + 5.0
