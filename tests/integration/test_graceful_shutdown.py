@@ -7,11 +7,13 @@ Then this one message comes again, which costs nothing: a client whose update is
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from fedface_core.domain.client_tasks import TIME_SLICE_SECONDS
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan.devices import LONGEST_WAIT_SECONDS
 from fedface_core.runtime.exit_message import CONFIGURATION
@@ -90,6 +92,7 @@ def test_the_current_client_of_a_task_finishes_and_the_others_go_back(queue: Tas
     queue.await_lines(f"{SHORT} started")
     worker.terminate()
     wait_for("the worker to be asked to end", lambda: any("worker_draining" in line for line in queue.log()))
+    time.sleep(TIME_SLICE_SECONDS)  # after that no further client of the task begins
     queue.let_go()
     wait_for("the worker's end, long before the others could be done", ended(worker))
     assert queue.done() == [f"{SHORT} started", f"{SHORT} finished"]
