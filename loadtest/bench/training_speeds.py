@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from statistics import median
 from typing import Any, Final
 
 import torch
@@ -119,6 +120,21 @@ def measure_speeds(
     )
 
 
+def training_milliseconds(plan: Plan, *, images: int, clients: int) -> float:
+    """The processor time in which one client after the other trains in round 1 of the plan, each on so many images: the
+    median of ``clients``, after one to warm up. Their updates are not encoded.
+    """
+    use_deterministic_torch(1)
+    trainer = LocalTrainer(initial_network(plan.model, plan.seed))
+    training = TrainingRound(plan, 1)
+    seconds = []
+    for trainee in _clients(plan, clients + 1, images):
+        start = time.process_time()
+        trainer.train(trainee, training)
+        seconds.append(time.process_time() - start)
+    return 1000 * median(seconds[1:])
+
+
 def multiply_adds(network: EmbeddingNetwork) -> int:
     """The products of one image in all convolutions and linear layers: half of torch's count of operations."""
     plan = network.plan
@@ -128,9 +144,9 @@ def multiply_adds(network: EmbeddingNetwork) -> int:
     return operations // 2
 
 
-def _clients(plan: Plan, count: int) -> list[Trainee]:
+def _clients(plan: Plan, count: int, photographs: int = _IMAGES) -> list[Trainee]:
     """Clients with noise for photographs and for class embeddings: arithmetic takes equally long with any numbers."""
-    shape = (_IMAGES, plan.model.channels, plan.model.height, plan.model.width)
+    shape = (photographs, plan.model.channels, plan.model.height, plan.model.width)
     draws = torch.Generator().manual_seed(plan.seed)
     images = [torch.randint(256, shape, dtype=torch.uint8, generator=draws) for _ in range(count)]
     rows_CD = normalize(torch.randn(count, plan.model.embedding_size, generator=draws), dim=1)

@@ -4,5 +4,8 @@
 `service_times.toml`   what a call or a piece of work takes, and where that was measured
 `deployment.py`        what is simulated: clients, model, workers, servers
 `stations.py`          servers with a queue, in SimPy
+`world.py`             the servers and queues of a simulation, and how calls and reads ahead wait at them
 `simulated_round.py`   one round of several runs on a deployment
+`measure_services.py`  measures what calls cost; `measure_work.py` what clients and their updates take
+`compare.py`           the simulation beside the rounds of `local_rounds.py`, a local stack on this machine
 """

@@ -39,6 +39,8 @@ class RoundShape:
     update_megabytes: float
     has_rows: bool = True
     """Whether clients read rows of W. If not, each keeps a class embedding of its own, as with `gaussian-negatives`."""
+    rows_move: bool = True
+    """Whether the reducer moves rows of W, by spreadout. If not, it does not put them again."""
 
     @property
     def shards(self) -> int:
@@ -146,15 +148,15 @@ def gather(shape: RoundShape, partials: int) -> Iterator[Call]:
 
 
 def put_results(shape: RoundShape) -> Iterator[Call]:
-    """What the reducer puts: a claim, the model version, the aggregation; and W, whose rows come with `put_all`, or else the
-    class sums twice, as its state and as guidance.
+    """What the reducer puts: a claim, the model version, the aggregation; and W if it has moved, whose rows come with
+    `put_all`. Without rows it puts the class sums twice, as its state and as guidance.
     """
     yield Call("put", 2, _RECORD_MEGABYTES)
     yield Call("put", 1, shape.update_megabytes)
-    if shape.has_rows:
-        yield Call("put", 1, shape.clients * _ROW_MEGABYTES)
-    else:
+    if not shape.has_rows:
         yield Call("put", 2, _RECORD_MEGABYTES)
+    elif shape.rows_move:
+        yield Call("put", 1, shape.clients * _ROW_MEGABYTES)
     yield Call("publish", 1, 1)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from fedface_cli.command_options import with_json
 from fedface_stack.up import Artifacts
+from loadtest.bench.control import Delivery
 
 
 @with_json
@@ -29,10 +30,19 @@ def scale(
         str | None,
         typer.Option(metavar="N,N,…", help="Instead, measure rounds of so many no-op clients here, and compare."),
     ] = None,
+    check_training: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,…", help="Instead, or with --check too, measure rounds of so many clients that train, and compare."
+        ),
+    ] = None,
     artifacts: Annotated[
-        Artifacts, typer.Option(help="With --check: artifacts in a directory or in an embedded S3 server.")
+        Artifacts, typer.Option(help="With a check: artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.DIRECTORY,
-    limit_seconds: Annotated[float, typer.Option(min=1, help="With --check: give a run up if it takes longer.")] = 600.0,
+    delivery: Annotated[
+        Delivery, typer.Option(help="With a check: an update of each client, or one of all that a worker trains.")
+    ] = Delivery.SINGLE,
+    limit_seconds: Annotated[float, typer.Option(min=1, help="With a check: give a run up if it takes longer.")] = 600.0,
     plot_file: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Plot to this PNG or PDF.")] = None,
 ) -> None:
     """Simulate rounds of up to a million clients on up to a thousand workers: where is the wall, and what moves it?
@@ -59,10 +69,13 @@ def scale(
     times = ServiceTimes.read(service_times or FILE)
     console = talk_console()
     machine = this_machine()
-    if check is not None:
+    if check is not None or check_training is not None:
+        no_op_sizes = _parse("--check", check) if check else ()
+        training_sizes = _parse("--check-training", check_training) if check_training else ()
         with console.status("measuring and simulating"):
-            compared = compare(_parse("--check", check), artifacts.value, limit_seconds, times)
-        show_table(console, "rounds of no-op clients on this machine", compared_columns(compared), machine)
+            compared = compare(no_op_sizes, training_sizes, delivery.value, artifacts.value, limit_seconds, times)
+        title = f"rounds on this machine, {delivery.value} delivery, {artifacts.value}"
+        show_table(console, title, compared_columns(compared), machine)
         print_report(ComparisonReport(machine=machine, rounds=tuple(compared)))
         return
     with console.status("simulating"):
@@ -80,10 +93,10 @@ def scale(
 
 @with_json
 def service_times() -> None:
-    """Measure what calls of ledger, broker and store cost on this machine, on servers of its own, and print them as TOML.
+    """Measure what calls of ledger, broker and store cost on this machine, and what clients and their updates take.
 
-    The tables are those of `loadtest/scale/service_times.toml`, which `fedface bench scale` goes by. That of work, which
-    takes training to measure, is copied from there.
+    The servers are its own. It prints TOML such as that in `loadtest/scale/service_times.toml`, which `fedface bench scale`
+    goes by. A few pieces of work, which no command measures, are copied from there.
     """
     from datetime import UTC, datetime
 
@@ -92,13 +105,16 @@ def service_times() -> None:
     from loadtest.bench.machine import this_machine
     from loadtest.bench.storage_figures import quiet_logs
     from loadtest.scale.measure_services import measure_services
+    from loadtest.scale.measure_work import measure_work
     from loadtest.scale.service_times import ServiceTimes, as_toml
 
     exit_on_termination()
     machine = this_machine()
+    source = f"fedface bench service-times, {datetime.now(UTC):%Y-%m-%d}: {machine}"
     with quiet_logs():
-        measured = measure_services(f"fedface bench service-times, {datetime.now(UTC):%Y-%m-%d}: {machine}")
-    tables = measured | {"work": ServiceTimes.read().work}
+        measured = measure_services(source)
+        work = measure_work(source)
+    tables = measured | {"work": ServiceTimes.read().work | work}
     if json_wanted():
         print_json({table: {name: cost.model_dump() for name, cost in costs.items()} for table, costs in tables.items()})
         return

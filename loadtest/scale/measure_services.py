@@ -1,7 +1,8 @@
 """What a call of the ledger, the broker or the store costs: the processor time of the server, and of who calls it.
 
 Every call is one that the services make, on a Valkey and an S3 server of their own. What grows with the clients or the bytes
-is measured twice, with few and with many; the difference is what each of them adds.
+is measured twice, with few and with many; the difference is what each of them adds. Of a directory, whose disk flushes what
+is put, it is also measured how long a call waits.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import psutil
@@ -33,7 +36,7 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_core.signing.keys import own_keys
 from loadtest.bench.own_servers import own_redis, own_s3
-from loadtest.scale.service_times import Cost
+from loadtest.scale.service_times import Cost, split_by_units
 
 COHORTS: Final = (1_000, 20_000)
 MEGABYTES: Final = (0.001, 1.18)
@@ -45,6 +48,7 @@ _ACCEPTED: Final = AcceptedUpdate(
     sha256=_SHA256, size=1_180_000, images=10, loss_before=0.5, loss_after=0.4, started_from=_SHA256
 )
 _SETTLED_SECONDS: Final = 0.05  # a server may answer before it has done all its work for a call
+_WAITED_SECONDS: Final = 1e-5  # shorter waits are the distance of two clocks
 
 
 def measure_services(source: str) -> dict[str, dict[str, Cost]]:
@@ -60,7 +64,7 @@ def measure_services(source: str) -> dict[str, dict[str, Cost]]:
         with create_celery(settings, "control") as app:
             _measure_broker(CeleryPublisher(app, own_keys()), of_redis)
         of_s3 = Meter(_time_of_process(s3.pid), source)
-        of_directory = Meter(lambda: 0.0, source)  # there is no server
+        of_directory = Meter(None, source)
         for megabytes in MEGABYTES:
             _measure_objects(s3.artifacts(), of_s3, megabytes)
             _measure_objects(LocalArtifacts(workdir / "artifacts"), of_directory, megabytes)
@@ -68,41 +72,57 @@ def measure_services(source: str) -> dict[str, dict[str, Cost]]:
 
 
 class Meter:
-    """Measures calls by the processor time of this process, and of a server: ``server`` gives the seconds that it used."""
+    """Measures calls by the processor time of this process, and of a server: ``server`` gives the seconds that it used.
 
-    def __init__(self, server: Callable[[], float], source: str) -> None:
+    Without a server it also measures what a call takes beyond processor time: it waits for the disk, or on a busy machine
+    for a core, so of many calls the median counts.
+    """
+
+    def __init__(self, server: Callable[[], float] | None, source: str) -> None:
         self.costs: dict[str, Cost] = {}
         self._server = server
         self._source = source
-        self._first: dict[str, tuple[float, float, float]] = {}
+        self._first: dict[str, tuple[float, Cost]] = {}
 
     def measure(self, name: str, times: int, call: Callable[[int], object], units: float = 0.0, unit: str = "") -> None:
         """Measure ``call(0)``, ``call(1)`` and so on; their mean is the cost of ``name`` for ``units``.
 
         Measured again with more units, it becomes a fixed cost and one for each unit.
         """
-        server_before = self._server()
+        measured = self._measured(times, call)
+        if name not in self._first:
+            self._first[name] = (units, measured)
+            self.costs[name] = measured
+            return
+        fewer, first = self._first[name]
+        self.costs[name] = split_by_units(first, fewer, measured, units, unit)
+
+    def _measured(self, times: int, call: Callable[[int], object]) -> Cost:
+        server_before = self._server() if self._server else 0.0
         caller_before = time.process_time()
+        idle = [_idle_seconds()]
         for index in range(times):
             call(index)
-        caller_ms = 1000 * (time.process_time() - caller_before) / times
-        time.sleep(_SETTLED_SECONDS)
-        server_ms = 1000 * (self._server() - server_before) / times
-        if name not in self._first:
-            self._first[name] = (units, server_ms, caller_ms)
-            self.costs[name] = Cost(server_ms=server_ms, caller_ms=caller_ms, measured=self._source)
-            return
-        fewer, server_first, caller_first = self._first[name]
-        of_server = max(0.0, server_ms - server_first) / (units - fewer)
-        of_caller = max(0.0, caller_ms - caller_first) / (units - fewer)
-        self.costs[name] = Cost(
-            server_ms=max(0.0, server_first - fewer * of_server),
-            caller_ms=max(0.0, caller_first - fewer * of_caller),
-            unit=unit,
-            server_ms_per_unit=of_server,
-            caller_ms_per_unit=of_caller,
+            idle.append(_idle_seconds())
+        caller = time.process_time() - caller_before
+        server = 0.0
+        waited = 0.0
+        if self._server:
+            time.sleep(_SETTLED_SECONDS)
+            server = self._server() - server_before
+        else:
+            waited = median(after - before for before, after in pairwise(idle))
+        return Cost(
+            server_ms=1000 * server / times,
+            caller_ms=1000 * caller / times,
+            waiting_ms=1000 * waited if waited > _WAITED_SECONDS else 0.0,
             measured=self._source,
         )
+
+
+def _idle_seconds() -> float:
+    """It grows while this process computes nothing."""
+    return time.perf_counter() - time.process_time()
 
 
 def _time_of_redis(client: Redis) -> Callable[[], float]:

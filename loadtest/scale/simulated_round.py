@@ -7,7 +7,7 @@ visit to a server.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import ceil
@@ -16,19 +16,15 @@ from typing import Final
 
 import simpy
 
-from fedface_core.adapters.s3 import PUTS_AT_ONCE
 from fedface_core.domain.client_tasks import TIME_SLICE_SECONDS, split_into_tasks
 from fedface_core.domain.plan import Plan
 from loadtest.scale import calls
-from loadtest.scale.calls import Call, RoundShape
+from loadtest.scale.calls import Call
 from loadtest.scale.deployment import Deployment, Workload
 from loadtest.scale.service_times import ServiceTimes
 from loadtest.scale.stations import Station, Steps
+from loadtest.scale.world import World
 
-_STEPS: Final = 5_000
-"""In so many steps, or more, the clients of all runs train."""
-_STEPS_OF_A_SLICE: Final = 8
-"""In at least so many steps a worker uses its time slice: while some clients train, those before them are delivered."""
 STAGES: Final = ("clients", "folding the rest", "partials", "spreadout", "results", "evaluation and control")
 """The stages of a round, one after the other."""
 _ROWS_AT_ONCE: Final = 400
@@ -55,6 +51,8 @@ class SimulatedRound:
     """Server or kind of process → the share of the time in which it worked, until all clients had settled."""
     calls: Counter[str] = field(default_factory=Counter)
     """Call → how often it was made, by all runs."""
+    processor_seconds: float | None = None
+    """What all processes and servers worked, if they share a machine."""
 
     @property
     def stages(self) -> dict[str, float]:
@@ -74,7 +72,7 @@ class SimulatedRound:
 
 def simulate_round(workload: Workload, deployment: Deployment, times: ServiceTimes) -> SimulatedRound:
     """Simulate a training round of each run, all opened at one moment. The result is of the run that ends last."""
-    world = _World(workload, deployment, times)
+    world = World(workload, deployment, times)
     rounds = [_Round(world, number) for number in range(workload.runs)]
     for core in world.workers:
         world.env.process(_client_worker(world, core))
@@ -86,84 +84,14 @@ def simulate_round(workload: Workload, deployment: Deployment, times: ServiceTim
     world.env.run(simpy.AllOf(world.env, [each.opened_next for each in rounds]))
     last = max(rounds, key=lambda each: each.result.opened_next_at).result
     last.calls = world.trips
+    last.processor_seconds = None if world.machine is None else world.machine.busy_seconds
     return last
-
-
-class _World:
-    """Servers and queues that all runs share."""
-
-    def __init__(self, workload: Workload, deployment: Deployment, times: ServiceTimes) -> None:
-        self.env = simpy.Environment()
-        self.workload = workload
-        self.deployment = deployment
-        self.times = times
-        self.machine = None if deployment.cores is None else Station(self.env, deployment.cores)
-        self.redis = [Station(self.env, 1, self.machine) for _ in range(deployment.redis_nodes)]
-        self.store = Station(self.env, deployment.store_cores, self.machine)
-        self.control = Station(self.env, 1, self.machine)
-        self.client_queue = simpy.Store(self.env)
-        self.aggregator_queue = simpy.Store(self.env)
-        self.store_costs = times.s3 if deployment.store == "s3" else times.directory
-        self.workers = [self.process() for _ in range(deployment.client_workers)]
-        self.aggregators = [self.process() for _ in range(deployment.aggregators)]
-        self.trips: Counter[str] = Counter()
-        of_a_client = times.work["client"].caller_seconds(workload.update_megabytes) + workload.training_ms / 1000
-        few_enough = max(1, int(TIME_SLICE_SECONDS / of_a_client / _STEPS_OF_A_SLICE))
-        self.clients_at_once = min(few_enough, ceil(workload.clients * workload.runs / _STEPS))
-        self.shape = RoundShape(workload.clients, workload.clients_of_a_shard, workload.update_megabytes, workload.has_rows)
-
-    def process(self) -> Station:
-        """The core of a process."""
-        return Station(self.env, 1, self.machine)
-
-    def make(self, caller: Station, node: Station, made: Iterable[Call]) -> Steps:
-        """Have ``caller`` make these calls; ``node`` has the ledger of its run. Calls of one server are one visit to it."""
-        of_caller = 0.0
-        trips = 0
-        of_server = {node: 0.0, self.store: 0.0}
-        for call in made:
-            self.trips[call.name] += call.times
-            at_store = call.name in self.store_costs
-            cost = self.store_costs[call.name] if at_store else self.times.calls[call.name]
-            of_caller += call.times * cost.caller_seconds(call.units)
-            of_server[self.store if at_store else node] += call.times * cost.server_seconds(call.units)
-            trips += call.times
-        yield from caller.serve(of_caller)
-        for server, seconds in of_server.items():
-            yield from server.serve(seconds)
-        yield self.env.timeout(trips * self.deployment.round_trip_ms / 1000)
-
-    def put_together(self, caller: Station, objects: int) -> Steps:
-        """Put so many small objects, `PUTS_AT_ONCE` at a time."""
-        cost = self.store_costs["put_all"].of_a_unit()
-        self.trips["put_all"] += objects
-        of_each = ceil(objects / PUTS_AT_ONCE)
-
-        def stream() -> Steps:
-            yield from caller.serve(of_each * cost.caller_seconds())
-            yield from self.store.serve(of_each * cost.server_seconds())
-            yield self.env.timeout(of_each * self.deployment.round_trip_ms / 1000)
-
-        yield simpy.AllOf(self.env, [self.env.process(stream()) for _ in range(PUTS_AT_ONCE)])
-
-    def busy(self) -> dict[str, float]:
-        """Server or kind of process → the share of the time until now in which it worked."""
-        seconds = self.env.now
-        stations = {"client workers": self.workers, "aggregators": self.aggregators, "Redis": self.redis}
-        shares = {name: max(one.utilisation(seconds) for one in of_kind) for name, of_kind in stations.items()}
-        return shares | {"S3": self.store.utilisation(seconds), "control": self.control.utilisation(seconds)}
-
-    def take(self, caller: Station) -> Steps:
-        """Take a message out of its queue, and acknowledge it."""
-        cost = self.times.work["message"]
-        yield from caller.serve(cost.caller_seconds())
-        yield from self.redis[0].serve(cost.server_seconds())
 
 
 class _Round:
     """The round of one run."""
 
-    def __init__(self, world: _World, number: int) -> None:
+    def __init__(self, world: World, number: int) -> None:
         workload = world.workload
         self.world = world
         self.node = world.redis[number % len(world.redis)]
@@ -195,7 +123,7 @@ class _Round:
                 yield shard
 
 
-def _client_worker(world: _World, core: Station) -> Steps:
+def _client_worker(world: World, core: Station) -> Steps:
     known: set[_Round] = set()
     while True:
         current, task = yield world.client_queue.get()
@@ -208,7 +136,7 @@ def _client_worker(world: _World, core: Station) -> Steps:
         yield from _carry_out(world, core, current, task, began_at)
 
 
-def _carry_out(world: _World, core: Station, current: _Round, task: range, began_at: float) -> Steps:
+def _carry_out(world: World, core: Station, current: _Round, task: range, began_at: float) -> Steps:
     combined = world.workload.delivery == "combined"
     work = world.times.work["combined_client" if combined else "client"]
     done = task.start
@@ -235,12 +163,12 @@ def _carry_out(world: _World, core: Station, current: _Round, task: range, began
             world.client_queue.put((current, each))
 
 
-def _deliver(world: _World, core: Station, current: _Round, clients: range) -> Steps:
+def _deliver(world: World, core: Station, current: _Round, clients: range) -> Steps:
     yield from world.make(core, current.node, calls.delivery(world.shape, len(clients)))
     yield from _settle(world, core, current, clients)
 
 
-def _deliver_combined(world: _World, core: Station, current: _Round, clients: range) -> Steps:
+def _deliver_combined(world: World, core: Station, current: _Round, clients: range) -> Steps:
     size = world.shape.shard_size
     first = clients.start
     while first < clients.stop:
@@ -250,7 +178,7 @@ def _deliver_combined(world: _World, core: Station, current: _Round, clients: ra
         first = together.stop
 
 
-def _settle(world: _World, core: Station, current: _Round, clients: range) -> Steps:
+def _settle(world: World, core: Station, current: _Round, clients: range) -> Steps:
     for shard in [*current.settle(clients)]:
         if current.unsettled == 0:
             continue  # control asks for the shards that are left
@@ -262,7 +190,7 @@ def _settle(world: _World, core: Station, current: _Round, clients: range) -> St
         world.env.process(_close(world, current))
 
 
-def _close(world: _World, current: _Round) -> Steps:
+def _close(world: World, current: _Round) -> Steps:
     yield from world.take(world.control)
     unfolded = [shard for shard in range(world.shape.shards) if shard not in current.folded]
     current.is_closed = True
@@ -274,7 +202,7 @@ def _close(world: _World, current: _Round) -> Steps:
         world.aggregator_queue.put((current, None))
 
 
-def _aggregator(world: _World, core: Station) -> Steps:
+def _aggregator(world: World, core: Station) -> Steps:
     known: set[_Round] = set()
     while True:
         current, shard = yield world.aggregator_queue.get()
@@ -289,19 +217,11 @@ def _aggregator(world: _World, core: Station) -> Steps:
             yield from _fold(world, core, current, shard)
 
 
-def _fold(world: _World, core: Station, current: _Round, shard: int) -> Steps:
+def _fold(world: World, core: Station, current: _Round, shard: int) -> Steps:
     """A message for a shard that is folded already, since control has asked for it too, costs only the look."""
     yield from world.make(core, current.node, calls.look_at_shard(world.shape))
     if shard not in current.folded:
-        objects = current.objects_of[shard]
-        combined = world.workload.delivery == "combined"
-        megabytes = world.shape.partial_megabytes if combined else world.shape.update_megabytes
-        work = world.times.work["merge" if combined else "fold"].caller_seconds(megabytes)
-        # A thread reads ahead while the updates before are summed.
-        reading = world.env.process(world.make(core, current.node, calls.read_updates(objects, megabytes)))
-        yield from core.serve(objects * work)
-        yield reading
-        yield from world.make(core, current.node, calls.put_partial(world.shape))
+        yield from sum_shard(world, core, current.node, current.objects_of[shard])
     current.folded.add(shard)
     is_last = current.is_closed and len(current.folded) == world.shape.shards and not current.reduces
     current.reduces |= is_last
@@ -310,18 +230,31 @@ def _fold(world: _World, core: Station, current: _Round, shard: int) -> Steps:
         world.aggregator_queue.put((current, None))
 
 
-def _reduce(world: _World, core: Station, current: _Round) -> Steps:
+def sum_shard(world: World, core: Station, node: Station, objects: int) -> Steps:
+    """Have an aggregator sum so many objects, updates or combined ones, and put the partial."""
+    shape = world.shape
+    combined = world.workload.delivery == "combined"
+    megabytes = shape.partial_megabytes if combined else shape.update_megabytes
+    of_one = world.times.work["merge" if combined else "fold"].caller_seconds(megabytes)
+    yield from world.sum_read_ahead(core, node, objects, megabytes, of_one)
+    yield from core.serve(world.times.work["shard"].caller_seconds(shape.partial_megabytes))
+    yield from world.make(core, node, calls.put_partial(shape))
+
+
+def _reduce(world: World, core: Station, current: _Round) -> Steps:
     shape = world.shape
     current.result.folded_at = world.env.now
     merge = world.times.work["merge"].caller_seconds(shape.partial_megabytes)
+    encode = world.times.work["shard"].caller_seconds(shape.partial_megabytes)
     partials = shape.shards
     fan_in = world.deployment.fan_in
     while fan_in is not None and partials > fan_in:
         merged = ceil(partials / fan_in)
         at_once = min(merged, world.deployment.aggregators)
         of_one = [Call("read_into", fan_in, shape.partial_megabytes), Call("put", 1, shape.partial_megabytes)]
+        seconds = fan_in * merge + encode
         mergers = [
-            world.env.process(_merge(world, current, of_one, fan_in * merge, ceil(merged / at_once))) for _ in range(at_once)
+            world.env.process(_merge(world, current, of_one, seconds, ceil(merged / at_once))) for _ in range(at_once)
         ]
         yield simpy.AllOf(world.env, mergers)
         partials = merged
@@ -329,7 +262,7 @@ def _reduce(world: _World, core: Station, current: _Round) -> Steps:
     yield from core.serve(partials * merge + world.times.work["reduce"].caller_seconds())
     current.result.averaged_at = world.env.now
     current.result.spread_at = world.env.now
-    if shape.has_rows:
+    if shape.has_rows and shape.rows_move:
         pairs = world.workload.spreadout_steps * shape.clients**2
         yield from core.serve(world.times.work["spreadout"].caller_seconds(pairs))
         current.result.spread_at = world.env.now
@@ -341,19 +274,19 @@ def _reduce(world: _World, core: Station, current: _Round) -> Steps:
     world.env.process(_finish(world, current))
 
 
-def _merge(world: _World, current: _Round, made: list[Call], seconds: float, times: int) -> Steps:
+def _merge(world: World, current: _Round, made: list[Call], seconds: float, times: int) -> Steps:
     core = world.process()
     for _ in range(times):
         yield from world.make(core, current.node, made)
         yield from core.serve(seconds)
 
 
-def _put_rows(world: _World, core: Station, rows: int) -> Steps:
+def _put_rows(world: World, core: Station, rows: int) -> Steps:
     for first in range(0, rows, _ROWS_AT_ONCE):
         yield from world.put_together(core, min(_ROWS_AT_ONCE, rows - first))
 
 
-def _finish(world: _World, current: _Round) -> Steps:
+def _finish(world: World, current: _Round) -> Steps:
     """Control takes the aggregation, the evaluator scores the model, and control opens the next round."""
     shape = world.shape
     yield from world.take(world.control)

@@ -25,6 +25,7 @@ GAUSSIAN = {
     "strategy": {"name": "gaussian-negatives", "embedded_by": "trained"},  # so that each round has guidance of its own
     "local_training": {"learning_rate": 0.001},
 }
+UNMOVED = {"spreadout": {"steps": 0}, "local_training": {"margin": 1.0}}  # with a margin that leaves something to learn
 
 
 def expected(*made: Iterable[Call]) -> Counter[str]:
@@ -43,16 +44,22 @@ def one_task(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("one_task")
 @pytest.mark.parametrize(
-    ("changes", "combined", "has_rows"),
-    [({}, False, True), ({"delivery": "combined"}, True, True), (GAUSSIAN, False, False)],
-    ids=["single", "combined", "without rows"],
+    ("changes", "has_rows", "rows_move"),
+    [
+        ({}, True, True),
+        ({"delivery": "combined"}, True, True),
+        (UNMOVED, True, False),
+        (GAUSSIAN, False, True),
+    ],
+    ids=["single", "combined", "rows that stay", "without rows"],
 )
 def test_each_message_makes_the_calls_that_are_simulated(
-    tmp_path: Path, changes: dict[str, Any], combined: bool, has_rows: bool
+    tmp_path: Path, changes: dict[str, Any], has_rows: bool, rows_move: bool
 ) -> None:
     faces = write_faces(tmp_path, identities=CLIENTS + 2)
     plan = tiny_plan(faces, rounds=ROUND + 1, split={"clients": CLIENTS}, cohort={"shard_size": SHARD}, **changes)
-    shape = RoundShape(CLIENTS, SHARD, 0.001, has_rows)
+    combined = plan.delivery == "combined"
+    shape = RoundShape(CLIENTS, SHARD, 0.001, has_rows, rows_move)
     of_kind = messages_of_the_round(CountedServices(plan))
     delivered = [calls.delivery(shape, CLIENTS)]
     if combined:
@@ -80,7 +87,11 @@ def test_each_message_makes_the_calls_that_are_simulated(
     ]
     assert of_kind[FoldShard] == folds
     assert of_kind[ReduceRound] == [
-        expected(calls.gather(shape, shape.shards), calls.put_results(shape), [Call("put_all")] if has_rows else ())
+        expected(
+            calls.gather(shape, shape.shards),
+            calls.put_results(shape),
+            [Call("put_all")] if has_rows and rows_move else (),
+        )
     ]
     assert of_kind[RoundReady] == [expected(calls.close(shape, unfolded=1))]
     assert of_kind[RoundAggregated] == [expected(calls.take_aggregation(shape))]

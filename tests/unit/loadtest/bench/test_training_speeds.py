@@ -9,7 +9,7 @@ from torch import nn
 from fedface_core.domain.plan import Plan
 from fedface_learning.models import initial_network
 from loadtest.bare import BARE_LOOP, BARE_LOOP_CHANNELS_LAST
-from loadtest.bench.training_speeds import ONE_AT_A_TIME, measure_speeds, multiply_adds
+from loadtest.bench.training_speeds import ONE_AT_A_TIME, measure_speeds, multiply_adds, training_milliseconds
 from support.small_networks import MOBILE, TINY
 
 
@@ -39,3 +39,12 @@ def test_each_way_is_measured_as_often_as_asked() -> None:
     assert list(speeds.clients_per_second) == [BARE_LOOP, BARE_LOOP_CHANNELS_LAST, ONE_AT_A_TIME, "2 at once"]
     assert all(len(each.values) == 2 and min(each.values) > 0 for each in speeds.clients_per_second.values())
     assert speeds.ratio(BARE_LOOP).median == 1
+
+
+@pytest.mark.long
+def test_a_client_with_ten_times_the_steps_takes_longer() -> None:
+    few, many = (
+        training_milliseconds(Plan.model_validate({"model": TINY, "local_training": {"steps": steps}}), images=10, clients=9)
+        for steps in (2, 20)
+    )
+    assert many > 3 * few > 0
