@@ -143,7 +143,10 @@ def gather(shape: RoundShape, partials: int) -> Iterator[Call]:
     yield Call("load_round", units=shape.clients)
     yield Call("accepted", 1, shape.clients)
     yield Call("get", 1, _RECORD_MEGABYTES)  # is the round reduced already?
-    yield Call("get", 1, shape.clients * _ROW_MEGABYTES if shape.has_rows else _RECORD_MEGABYTES)  # W, or the class sums
+    if shape.has_rows:
+        yield Call("get", 1, shape.clients * _ROW_MEGABYTES)  # W
+    else:
+        yield Call("read_into", 1, _RECORD_MEGABYTES)  # the class sums
     yield from _read(partials, shape.partial_megabytes)
 
 

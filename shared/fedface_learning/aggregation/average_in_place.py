@@ -6,6 +6,7 @@ and the next ones are written where the sum's values were. P values of a block.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from math import sqrt
 
@@ -69,28 +70,32 @@ def average_in_place(
 class _NextMoments:
     """The next moments of one parameter. They come block by block, and have only the memory of the values of the sum.
 
-    The first moment of a block fits into what this block and those before it have left. The second one would be written over
-    values that are still to be taken, so it waits until all are.
+    A value of the sum has room for two of moments: the first row of the memory, then the second. The first moment of a block
+    fits into what this block and those before it have left. The second one waits until the values that are where it belongs
+    have been taken, at most half of them at a time.
     """
 
     def __init__(self, memory_2P: Tensor) -> None:
-        self._memory = dict(zip(MOMENTS, memory_2P, strict=True))
-        self._kept: dict[str, Tensor] = {}
+        self._rows = dict(zip(MOMENTS, memory_2P, strict=True))
+        self._waiting: deque[tuple[slice, Tensor]] = deque()
+        self._kinds: list[str] = []
 
     def keep(self, block: slice, moments: Mapping[str, Tensor]) -> None:
         """Keep the moments of a block, by kind. Its values of the sum, and all before it, have been taken."""
+        self._kinds = [*moments]
         for kind, moment_P in moments.items():
-            if kind not in self._kept:
-                memory_P = self._memory[kind]
-                self._kept[kind] = memory_P if kind == MOMENTS[0] else torch.empty_like(memory_P)
-            self._kept[kind][block] = moment_P
+            if kind == MOMENTS[0]:
+                self._rows[kind][block] = moment_P
+            else:
+                self._waiting.append((block, moment_P))
+        values = len(self._rows[MOMENTS[1]])
+        while self._waiting and values + self._waiting[0][0].stop <= 2 * block.stop:
+            of_block, moment_P = self._waiting.popleft()
+            self._rows[MOMENTS[1]][of_block] = moment_P
 
     def whole(self) -> Iterator[tuple[str, Tensor]]:
         """Each kind of moment with its values, once all blocks were kept."""
-        for kind, moment_P in self._kept.items():
-            if kind != MOMENTS[0]:
-                self._memory[kind].copy_(moment_P)
-            yield kind, self._memory[kind]
+        return ((kind, self._rows[kind]) for kind in self._kinds)
 
 
 def _step(
