@@ -50,7 +50,8 @@ def measure_work(source: str, rounds: int = _ROUNDS) -> dict[str, Cost]:
     costs = {}
     for name in small:
         size = 2 if name in _OF_SUMS else 1
-        first, second = (Cost(caller_ms=pieces[name], measured=source) for pieces in (small, large))
+        # Of little work a difference can be below zero, by noise.
+        first, second = (Cost(caller_ms=max(0.0, pieces[name]), measured=source) for pieces in (small, large))
         costs[name] = split_by_units(first, size * fewer, second, size * more, "MB")
     return costs
 
