@@ -20,10 +20,9 @@ def test_a_synthetic_round_is_folded_and_reduced_with_every_update(
 ) -> None:
     synthetic = put_round(StoreLocation(directory=tmp_path), "small", 34, delivery)
     assert [len(shard) for shard in synthetic.shards()] == [32, 2]
-    memory = measure_memory(synthetic)
+    memory = run_in_process(measure_memory, synthetic)  # else this process's peak may be of another test
     assert memory.updates == 34
-    assert 0 < memory.idle_mb <= 1.01 * memory.peak_folding_mb, "an idle process may give pages back"
-    assert memory.peak_folding_mb <= memory.peak_mb
+    assert 0 < memory.idle_mb < memory.peak_folding_mb <= memory.peak_mb
     store = LocalArtifacts(tmp_path)
     (key,) = store.keys(f"runs/{RUN}/rounds/1/aggregations/")
     aggregation = Aggregation.model_validate_json(store.get(key))
