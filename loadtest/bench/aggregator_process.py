@@ -53,7 +53,7 @@ class MemoryFigures(BaseModel):
 
 
 def most_mb(model_mb: float) -> float:
-    """How much memory above idle an aggregator may take, in MB, if a model has ``model_mb`` and the optimiser no moments."""
+    """How much memory above idle an aggregator may take, in MB, with any server optimiser, for models of ``model_mb``."""
     return 3 * model_mb + 100
 
 

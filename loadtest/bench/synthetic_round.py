@@ -112,7 +112,7 @@ class SyntheticRound(BaseModel):
 
     def key(self, client: str) -> str:
         """The key of the object with a client's update."""
-        return _key(self.plan, client)
+        return object_keys.accepted_update(RUN, 1, client, self.accepted[client].group)
 
     def workbench(self) -> Workbench:
         """A workbench with the store as an aggregator has it (patient and counted), and with an empty ledger in memory."""
@@ -164,18 +164,12 @@ def put_round(
             data = _combined_update(client, trained, AcceptedUpdate.model_validate(metadata | _NOT_YET_KNOWN), start)
         else:
             data = encode_tensors(trained, metadata)
-        store.put(_key(plan, client), data)
-        known = {"sha256": sha256_hex(data), "size": len(data)}
-        group = {"group": group_digest([client])} if delivery == "combined" else {}
-        accepted[client] = AcceptedUpdate.model_validate(metadata | known | group)
+        group = group_digest([client]) if delivery == "combined" else None
+        store.put(object_keys.accepted_update(RUN, 1, client, group), data)
+        known = {"sha256": sha256_hex(data), "size": len(data), "group": group}
+        accepted[client] = AcceptedUpdate.model_validate(metadata | known)
     closed = _closed_round(plan, tuple(accepted), sha256_hex(model), sha256_hex(rows), server_state_sha256)
     return SyntheticRound(location=location, plan=plan, round=closed, accepted=accepted)
-
-
-def _key(plan: Plan, client: str) -> str:
-    if plan.delivery == "combined":
-        return object_keys.combined_update(RUN, 1, group_digest([client]))
-    return object_keys.update(RUN, 1, client)
 
 
 def _combined_update(client: str, trained: Tensors, declared: AcceptedUpdate, start: StartingPoint) -> bytes:

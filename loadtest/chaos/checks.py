@@ -13,7 +13,7 @@ from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import accepted_digest
 from loadtest.chaos.adversary import FaultKind, InjectedFault
-from loadtest.chaos.snapshot import RoundSnapshot, RunSnapshot, update_key
+from loadtest.chaos.snapshot import RoundSnapshot, RunSnapshot
 
 # The events of a finished round, in their order.
 _ROUND_EVENTS = ("round_opened", "round_closed", "round_aggregated", "round_finished")
@@ -107,7 +107,9 @@ def expected_keys(snapshot: RunSnapshot) -> set[str]:
     keys = {object_keys.run(run_id), object_keys.identity_list(run_id, snapshot.run.identity_list_sha256 or "")}
     for each in snapshot.rounds:
         number = each.round.number
-        keys |= {update_key(run_id, number, client, update) for client, update in each.accepted.items()}
+        keys |= {
+            object_keys.accepted_update(run_id, number, client, update.group) for client, update in each.accepted.items()
+        }
         keys |= {object_keys.partial(run_id, number, shard, digest) for shard, digest in _shard_digests(each)}
         keys |= {object_keys.report(run_id, number), object_keys.manifest(run_id, number)}
         keys.add(object_keys.aggregation(run_id, number, accepted_digest(each.accepted)))
@@ -244,7 +246,7 @@ def _is_counted_once(each: RoundSnapshot) -> bool:
 
 def _check_stored_updates(disturbed: RunSnapshot) -> Check:
     wrong = [
-        update_key(each.round.run_id, each.round.number, client, update)
+        object_keys.accepted_update(each.round.run_id, each.round.number, client, update.group)
         for each in disturbed.rounds
         for client, update in each.accepted.items()
         if each.stored_sha256.get(client) != update.sha256

@@ -49,19 +49,12 @@ def read_snapshot(ledger: RunLedger, artifacts: ArtifactStore, run_id: str) -> R
     )
 
 
-def update_key(run_id: str, number: int, client: str, accepted: AcceptedUpdate) -> str:
-    """The key of the object with a client's accepted update, which may be that of several clients."""
-    if accepted.group is not None:
-        return object_keys.combined_update(run_id, number, accepted.group)
-    return object_keys.update(run_id, number, client)
-
-
 def _read_round(ledger: RoundSettlement, artifacts: ArtifactStore, found: Round) -> RoundSnapshot:
     run_id = found.run_id
     number = found.number
     accepted = ledger.accepted(run_id, number)
     manifest = _get(artifacts, object_keys.manifest(run_id, number))
-    keys = {client: update_key(run_id, number, client, update) for client, update in accepted.items()}
+    keys = {client: object_keys.accepted_update(run_id, number, client, update.group) for client, update in accepted.items()}
     stored = {key: _get(artifacts, key) for key in set(keys.values())}
     return RoundSnapshot(
         round=found,

@@ -10,7 +10,7 @@ from typing import Final
 
 import simpy
 
-from fedface_aggregator.read_ahead import BLOCK_BYTES, BYTES_AHEAD, READS_AT_ONCE
+from fedface_aggregator.read_ahead import BLOCK_BYTES, reads_under_way
 from fedface_core.adapters.s3 import PUTS_AT_ONCE
 from fedface_core.domain.client_tasks import TIME_SLICE_SECONDS
 from loadtest.scale import calls
@@ -131,5 +131,4 @@ class World:
 
 def reads_at_once(megabytes: float) -> int:
     """How many reads of objects of this size an aggregator has under way at once."""
-    block_megabytes = min(megabytes, BLOCK_BYTES / 1e6)
-    return max(1, min(READS_AT_ONCE, int(BYTES_AHEAD / 1e6 / block_megabytes)))
+    return reads_under_way(min(ceil(megabytes * 1e6), BLOCK_BYTES))

@@ -23,6 +23,11 @@ READS_AT_ONCE: Final = 8
 """Small objects are read so many at a time. Of a store that is far away, a reader alone would mostly wait for answers."""
 
 
+def reads_under_way(block_bytes: int) -> int:
+    """How many blocks of this size are read at once: as many as there is memory for, `READS_AT_ONCE` at most."""
+    return min(READS_AT_ONCE, BYTES_AHEAD // block_bytes)
+
+
 @dataclass
 class _Read:
     """The read of one block of an object, which begins at its byte ``start``."""
@@ -67,7 +72,7 @@ class ReadAhead:
         self._behind = behind
         # A multiple of 8, so that no value is split.
         self._block_bytes = min(limit + behind + -(limit + behind) % 8, BLOCK_BYTES)
-        blocks_ahead = min(READS_AT_ONCE, BYTES_AHEAD // self._block_bytes)
+        blocks_ahead = reads_under_way(self._block_bytes)
         blocks = -(-self._held // self._block_bytes) + blocks_ahead
         self._free_blocks = [bytearray(self._block_bytes) for _ in range(blocks)]
         self._blocks_in_use: list[bytearray] = []

@@ -34,7 +34,7 @@ from fedface_learning.aggregation.server_state import strategy_state
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import encode_in_place
-from fedface_learning.strategies import NOTHING, ServerRound
+from fedface_learning.strategies import ServerRound
 from fedface_worker.artifact_files import fetch_artifact, open_artifact
 from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.failing_steps import counts_failures, failed_step
@@ -155,7 +155,7 @@ def _server_round(workbench: Workbench, plan: Plan, current: Round) -> ServerRou
         network=workbench.models.network(plan.model, current.model_sha256),
         class_embeddings_CD=class_embeddings_CD,
         uploaded={},
-        state=NOTHING if stored is None else strategy_state(stored),
+        state=strategy_state(stored),
         moments=stored,
         photographs=lambda: workbench.photographs(plan, current).dataset,
     )

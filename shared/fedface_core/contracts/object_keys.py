@@ -92,6 +92,11 @@ def combined_update(run: str, number: int, group: str) -> str:
     return f"runs/{run}/rounds/{number}/updates/combined-{group}.safetensors"
 
 
+def accepted_update(run: str, number: int, client: str, group: str | None) -> str:
+    """The key of the object with a client's accepted update, which is that of all clients of its ``group`` if it has one."""
+    return update(run, number, client) if group is None else combined_update(run, number, group)
+
+
 def partial(run: str, number: int, shard: int, accepted: str) -> str:
     """The key of a shard's partial, safetensors; its metadata say which updates were folded and which refused.
 

@@ -19,8 +19,10 @@ def join_states(optimiser: Tensors, strategy: Tensors) -> dict[str, Tensor]:
     return optimiser_state | {_STRATEGY + name: tensor for name, tensor in strategy.items()}
 
 
-def strategy_state(stored: StoredTensors) -> dict[str, Tensor]:
-    """The strategy's tensors in a server state, by their own names, in memory."""
+def strategy_state(stored: StoredTensors | None) -> dict[str, Tensor]:
+    """The strategy's tensors in a server state, by their own names, in memory; none if there is no such state."""
+    if stored is None:
+        return {}
     return {name.removeprefix(_STRATEGY): stored.tensor(name) for name in stored.places if name.startswith(_STRATEGY)}
 
 

@@ -84,7 +84,7 @@ class Federation:
             network=self._network,
             class_embeddings_CD=self._base.class_embeddings_CD,
             uploaded={},
-            state=NOTHING if self._base.state is None else strategy_state(self._base.state),
+            state=strategy_state(self._base.state),
             moments=self._base.state,
             photographs=lambda: self._data.kept if self._fused else self._data.dataset,
             device=torch.device(self._plan.compute.device) if self._fused else HOST,

@@ -217,9 +217,8 @@ class UpdateForm:
 
         So tensors in whatever memory layout are copied once, and then read like an object of their update.
         """
-        for name, place in self._places.items():
-            if place.count:
-                self._laid_out[name].copy_(tensors[name])
+        for name, values in self._laid_out.items():
+            values.copy_(tensors[name].view(values.shape))  # another number of values is an error, and not repeated to fit
         return LaidOutUpdate([self._block], 0, {})
 
     def values_by_name(self, tensors: Tensors) -> Iterator[PlacedValues]:
