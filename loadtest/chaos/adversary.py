@@ -16,8 +16,8 @@ from loadtest.chaos.services import Services
 from loadtest.chaos.write_refusal import WriteRefusal
 
 _DELAY_SECONDS = (1.0, 6.0)
-# The last round cannot end without this service. It stays dead until all kills have happened, so that no kill comes after
-# the end of the run.
+# The last round cannot end without this service. It is killed there if a fault is still owed, by a kill kept back for it if
+# need be, and stays dead until none is: so every fault comes before the end of the run, however long its service is away.
 _NEEDED_BY_LAST_ROUND = "evaluator"
 # The services whose clock goes wrong: those that set deadlines, and those that have to keep them.
 WRONG_CLOCKS = ("client", "sweep")
@@ -34,6 +34,10 @@ class FaultKind(StrEnum):
     CLOCK = "clock"
     REFUSAL = "refusal"
     FILL = "fill"
+
+
+# What waits for its service to be there. The other faults need a message in a queue, which there may never be again.
+_OWED = frozenset(FaultKind) - {FaultKind.DUPLICATE, FaultKind.DELAY}
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class Adversary:
         """Inject the faults that are due, at most one of a kind. ``progress`` is None if the ledger did not answer."""
         self.last_progress = progress or self.last_progress
         in_last_round = self.last_progress.round == self._last_round
-        self.services.tick(kept_dead=_NEEDED_BY_LAST_ROUND if in_last_round and self.kills_left() else None)
+        self.services.tick(kept_dead=_NEEDED_BY_LAST_ROUND if in_last_round and self._owed() else None)
         self._refusal.tick()
         self._return_delayed()
         if in_last_round and self.kills_left() and _NEEDED_BY_LAST_ROUND in self.services.running:
@@ -130,10 +134,15 @@ class Adversary:
             for kind in FaultKind
         }
 
+    def _owed(self) -> set[FaultKind]:
+        """The kinds of fault that have to happen before the run ends, and have not all happened yet."""
+        return {fault.kind for fault in self._pending} & _OWED
+
     def _inject(self, fault: PlannedFault) -> None:
         match fault.kind:
             case FaultKind.KILL:
-                target = self._draw_target()
+                kept_back = self.last_progress.round != self._last_round and self._owed() - {FaultKind.KILL}
+                target = None if kept_back and self.kills_left() == 1 else self._draw_target()
                 if target is not None:
                     self._kill(target)
             case FaultKind.FREEZE | FaultKind.CUT | FaultKind.FILL:

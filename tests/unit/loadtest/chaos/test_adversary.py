@@ -137,6 +137,23 @@ def test_a_run_that_reaches_its_last_round_too_soon_cannot_end() -> None:
     assert sum(fault == "kill" for fault, _ in services.done) == 12
 
 
+@pytest.mark.parametrize("kills", [1, 8])
+def test_a_run_cannot_end_while_its_store_is_too_young_to_be_disturbed(kills: int) -> None:
+    services = FakeServices()
+    adversary = adversary_of(services, kills)
+    services.names.remove("s3")
+    adversary.step(Progress(0, "open", 0.0))
+    for moment in moments() + moments()[-1:] * 20:
+        adversary.step(moment)
+    assert adversary.kills_left() == 0
+    assert "evaluator" not in services.running
+    services.names.add("s3")
+    for _ in range(5):
+        adversary.step(None)
+    assert {"freeze", "cut", "fill"} <= {fault for fault, _ in services.done}
+    assert services.running == EVERYONE
+
+
 def test_nothing_happens_before_it_is_due() -> None:
     services = FakeServices()
     adversary = adversary_of(services, 10)
