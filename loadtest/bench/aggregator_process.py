@@ -190,7 +190,7 @@ def _read_libraries() -> None:
 
 
 def _resident_mb() -> float:
-    return psutil.Process().memory_info().rss / 1e6
+    return float(psutil.Process().memory_info().rss) / 1e6
 
 
 def _peak_resident_mb() -> float:
