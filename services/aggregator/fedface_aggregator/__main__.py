@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fedface_aggregator.returned_memory import return_freed_memory
 from fedface_core.contracts.tasks import AGGREGATOR
 from fedface_core.runtime.exit_message import exit_message
 from fedface_worker.compute_worker import run_compute_worker
@@ -10,6 +11,7 @@ from fedface_worker.compute_worker import run_compute_worker
 @exit_message(AGGREGATOR)
 def main() -> None:
     """Carry out the tasks of the aggregator queue until SIGTERM."""
+    return_freed_memory()
     run_compute_worker(AGGREGATOR, "fedface_aggregator.tasks")
 
 
