@@ -20,7 +20,7 @@ def kept_megabytes(returns: bool) -> float:
     """What a process keeps of blocks that it has freed, with smaller ones between them that are still in use."""
     if returns:
         return_freed_memory()
-    large: list[bytearray | None] = [bytearray(2 * BLOCK)]
+    large = [bytearray(2 * BLOCK)]
     large.clear()  # from now on, glibc by itself takes blocks of this size from the heap
     before = psutil.Process().memory_info().rss
     small = []
