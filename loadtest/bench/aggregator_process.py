@@ -26,7 +26,6 @@ from loadtest.bench.repetitions import Repeated, measure_in_turns
 from loadtest.bench.synthetic_round import SyntheticRound
 
 _READ_BYTES: Final = 2**20
-_ROUNDS: Final = 2
 
 ParametersT = ParamSpec("ParametersT")
 ResultT = TypeVar("ResultT")
@@ -104,11 +103,10 @@ def measure_rates(synthetic: SyntheticRound, repetitions: int) -> RateFigures:
         for key in keys:
             store.get(key)
 
-    def fold_all() -> None:
-        for shard in synthetic.shards():
-            _fold(workbench, synthetic, shard)
-
-    measures = {"store": partial(timed, "store", read_all), "fold": partial(timed, "fold", fold_all)}
+    measures = {
+        "store": partial(timed, "store", read_all),
+        "fold": partial(timed, "fold", partial(_fold_all, workbench, synthetic)),
+    }
     measure_in_turns(measures, 1)  # fills the caches
     cpu_ms = {"store": [], "fold": []}
     rates = measure_in_turns(measures, repetitions)
@@ -125,12 +123,11 @@ def measure_memory(synthetic: SyntheticRound) -> MemoryFigures:
     idle = _resident_mb()
     _read_libraries()
     libraries = _resident_mb() - idle
-    folding = 0.0
-    for _ in range(_ROUNDS):
-        for shard in synthetic.shards():
-            _fold(workbench, synthetic, shard)
-        folding = folding or _peak_resident_mb() - libraries
-        reduce(workbench, synthetic.plan, synthetic.round, synthetic.accepted)
+    _fold_all(workbench, synthetic)
+    folding = _peak_resident_mb() - libraries
+    reduce(workbench, synthetic.plan, synthetic.round, synthetic.accepted)
+    _fold_all(workbench, synthetic)
+    reduce(workbench, synthetic.plan, synthetic.round, synthetic.accepted)
     peak = _peak_resident_mb() - libraries
     return MemoryFigures(updates=len(synthetic.accepted), idle_mb=idle, peak_folding_mb=folding, peak_mb=peak)
 
@@ -172,6 +169,11 @@ def _aggregator(synthetic: SyntheticRound) -> Workbench:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     use_deterministic_torch(1)
     return synthetic.workbench()
+
+
+def _fold_all(workbench: Workbench, synthetic: SyntheticRound) -> None:
+    for shard in synthetic.shards():
+        _fold(workbench, synthetic, shard)
 
 
 def _fold(workbench: Workbench, synthetic: SyntheticRound, shard: Mapping[str, AcceptedUpdate]) -> None:
