@@ -108,8 +108,6 @@ def fused_partial(inputs: RoundInputs, images: Mapping[str, Tensor]) -> tuple[Tr
     network.zero_grad()
     losses: list[Tensor] = []
     uploads: list[Tensors] = []
-    from fedface_learning.objectives.gaussian_negatives import LAST
-    LAST.clear()
     for group in _groups(trainees):
         losses_of_group, uploads_of_group = _add_gradients(inputs, group, training, total)
         losses.append(losses_of_group)
@@ -199,9 +197,6 @@ def _add_uploads(partial: TrainingPartial, kept: dict[str, Tensor], client: str,
         before_D, after_D = further[BEFORE_AND_AFTER]
         partial.sums = add_sums(partial.sums, ClassSums.part_of(after_D) - ClassSums.part_of(before_D))
         kept[client] = after_D
-        from fedface_learning.objectives.gaussian_negatives import LAST, REGISTRY
-        REGISTRY[client] = after_D.double().clone()
-        LAST.append(after_D.clone())
     elif further:
         partial.uploaded[client] = {name: unit_directions(name, tensor) for name, tensor in further.items()}
 
