@@ -39,7 +39,6 @@ from fedface_learning.strategies.mean_embeddings import renewed_class_embedding
 from fedface_learning.updates.careful_check import unit_directions
 from fedface_learning.updates.norm import update_norm
 
-BASE: list[object] = []
 IMAGES_AT_ONCE: Final = 120
 """How many images a forward pass has, or one client's if these are more. Gradients of several passes are added."""
 
@@ -109,8 +108,6 @@ def fused_partial(inputs: RoundInputs, images: Mapping[str, Tensor]) -> tuple[Tr
     network.zero_grad()
     losses: list[Tensor] = []
     uploads: list[Tensors] = []
-    from fedface_learning.objectives.gaussian_negatives import LAST
-    LAST.clear()
     for group in _groups(trainees):
         losses_of_group, uploads_of_group = _add_gradients(inputs, group, training, total)
         losses.append(losses_of_group)
@@ -176,15 +173,6 @@ def _add_gradients(
     features = torch.split(network.features_of_pixels(torch.cat(seen)), [len(seen_NCHW) for seen_NCHW in seen])
     with making_tensors_on(network.device):
         losses = torch.stack([strategy.loss(own, each_ND) for own, each_ND in zip(rounds, features, strict=True)])
-    import copy, os
-    anchor = float(os.environ.get("X_ANCHOR", "0"))
-    if anchor:
-        if not BASE:
-            BASE.append(copy.deepcopy(network).requires_grad_(False))
-        with torch.no_grad():
-            held = torch.split(normalize(BASE[0].features_of_pixels(torch.cat(seen))), [len(s) for s in seen])
-        pulls = [1 - (normalize(each) * h).sum(dim=1).mean() for each, h in zip(features, held, strict=True)]
-        losses = losses + anchor * torch.stack(pulls)
     weights = moved(torch.tensor([len(trainee.images_NCHW) / total for trainee in group]), network.device)
     torch.autograd.backward((losses * weights).sum())
     losses = losses.detach()
@@ -209,9 +197,6 @@ def _add_uploads(partial: TrainingPartial, kept: dict[str, Tensor], client: str,
         before_D, after_D = further[BEFORE_AND_AFTER]
         partial.sums = add_sums(partial.sums, ClassSums.part_of(after_D) - ClassSums.part_of(before_D))
         kept[client] = after_D
-        from fedface_learning.objectives.gaussian_negatives import LAST, REGISTRY
-        REGISTRY[client] = after_D.double().clone()
-        LAST.append(after_D.clone())
     elif further:
         partial.uploaded[client] = {name: unit_directions(name, tensor) for name, tensor in further.items()}
 

@@ -42,21 +42,11 @@ def cosface_against_all_others(client_round: ClientRound, features_ND: Tensor) -
     the class sums without its own part, which is still that of its last round.
     """
     own_D = client_round.class_embedding_D
-    import os
-    public = [client_round.guidance[PUBLIC]] if PUBLIC in client_round.guidance and not os.environ.get("X_NOPUBLIC") else []
+    public = [client_round.guidance[PUBLIC]] if PUBLIC in client_round.guidance else []
     rows_KD = torch.cat([own_D.unsqueeze(0), *public])
     others = ClassSums.of_checked(client_round.guidance) - ClassSums.part_of(client_round.former_class_embedding_D)
     labels_N = torch.zeros(len(features_ND), dtype=torch.int64)
     embeddings_ND = normalize(features_ND - client_round.network.centre)
-    import os
-    if os.environ.get("X_CLIENT") == "off":
-        others = ClassSums.empty(len(own_D))
-    if os.environ.get("X_CMIX"):
-        from fedface_learning.objectives.gaussian_negatives import mixture
-        mixed = mixture(others.clients + 1, client_round.former_class_embedding_D)
-        if mixed is not None:
-            st = client_round.plan.strategy
-            return cosface_with_gaussian(embeddings_ND, rows_KD, labels_N, mixed, scale=st.scale, margin=st.margin)
     return _loss(embeddings_ND, rows_KD, labels_N, others, client_round.plan)
 
 
@@ -86,18 +76,9 @@ def train_on_public_photographs(server_round: ServerRound) -> int:
     ClassSums.read(server_round.state, plan.model.embedding_size)  # which checks them
     state = all_moved(server_round.state, server_round.device)
     clients = ClassSums.of_checked(state)
-    from fedface_learning.objectives.gaussian_negatives import mixture
-    mixed = mixture(clients.clients)
 
     def loss(labels_N: Tensor, embeddings_ND: Tensor) -> Tensor:
-        if mixed is not None:
-            return cosface_with_gaussian(embeddings_ND, state[PUBLIC], labels_N, mixed, scale=plan.strategy.scale, margin=plan.strategy.margin)
-        import os
-        os.environ["X_HARD"] = os.environ.get("X_HARDS", "0")
-        try:
-            return _loss(embeddings_ND, state[PUBLIC], labels_N, clients, plan)
-        finally:
-            os.environ["X_HARD"] = "0"
+        return _loss(embeddings_ND, state[PUBLIC], labels_N, clients, plan)
 
     return take_public_steps(server_round, plan.strategy.public_steps, loss, plan.strategy.public_batch)
 

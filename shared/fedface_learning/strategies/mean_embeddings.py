@@ -32,20 +32,8 @@ def renewed_class_embedding(client_round: ClientRound, features_ND: Tensor) -> T
     embedding is of a round long past, and alone would pull the network back. The mean embedding alone would follow wherever
     the network goes, so that all embeddings may run together (ADR 45).
     """
-    import os
-    move = float(os.environ.get("X_MOVE", "0.5"))
-    push = float(os.environ.get("X_PUSH", "0"))
-    scale = float(os.environ.get("X_SCALE", "10"))
     former_D = client_round.former_class_embedding_D.cpu()
-    own_D = ((1 - move) * former_D + move * class_embedding_of(client_round.network, features_ND)).double()
-    if push:
-        from fedface_learning.objectives.class_sums import ClassSums
-        others = ClassSums.of_checked(client_round.guidance) - ClassSums.part_of(former_D)
-        g = others.gaussian()
-        for _ in range(int(os.environ.get("X_STEPS", "1"))):
-            own_D = normalize(own_D, dim=0)
-            own_D = own_D - push * (g.mean_D + scale * (g.covariance_DD @ own_D))
-    return on_the_grid(own_D)
+    return on_the_grid(former_D + class_embedding_of(client_round.network, features_ND))
 
 
 def upload_mean_embedding(client_round: ClientRound, features_ND: Tensor) -> Tensors:

@@ -49,23 +49,6 @@ def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Lo
         optimiser.zero_grad()
         for part in parts:
             torch.autograd.backward(part)
-        import os
-        near = int(os.environ.get("X_NEAR", "0"))
-        if near:
-            from fedface_learning.objectives.gaussian_negatives import LAST, cosface_with_gaussian
-            from fedface_learning.objectives.class_sums import ClassSums
-            public_KD = server_round.state["public_KD"]
-            g = torch.Generator().manual_seed(server_round.number)
-            sums = ClassSums.of_checked(server_round.state)
-            weight = float(os.environ.get("X_NEARW", "1"))
-            for row_D in LAST:
-                ids = (public_KD @ row_D).topk(near).indices.tolist()
-                picked = [photographs[i][int(torch.randint(len(photographs[i]), (1,), generator=g))] for i in ids]
-                images = augment(torch.stack(picked), derive_seed(plan.seed, server_round.number, "near", ids[0]), 0, local.augmentations)
-                labels_n = torch.tensor(ids) + 1
-                rows = torch.cat([row_D.unsqueeze(0), public_KD])
-                extra = cosface_with_gaussian(network(images), rows, labels_n, sums.gaussian(), scale=plan.strategy.scale, margin=plan.strategy.margin)
-                torch.autograd.backward(extra * (weight * near / size))
         optimiser.step()
     optimiser.zero_grad()
     if plan.model.centring:
