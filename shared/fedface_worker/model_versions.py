@@ -16,7 +16,10 @@ from fedface_worker.artifact_files import fetch_artifact
 
 
 class ModelVersions:
-    """Fetches each model version once per process, and keeps the newest one, because all tasks of a round start from it."""
+    """Fetches each model version once per process, and keeps the newest one, because all tasks of a round start from it.
+
+    The anchor of a run is kept beside it: all rounds have the same one.
+    """
 
     def __init__(self, artifacts: ArtifactStore) -> None:
         self._artifacts = artifacts
@@ -24,6 +27,7 @@ class ModelVersions:
         self._network: EmbeddingNetwork | None = None
         self._trainer: LocalTrainer | None = None
         self._trained_from: str | None = None
+        self._anchor: tuple[str, EmbeddingNetwork] | None = None
 
     def reference(self, sha256: str) -> StoredTensors:
         """The tensors of a model version. A large one stays on disk.
@@ -61,3 +65,18 @@ class ModelVersions:
             self._trainer.start_from(self.reference(sha256).tensors(), source=object_keys.model(sha256))
             self._trained_from = sha256
         return self._trainer
+
+    def anchor(self, plan: ModelPlan, sha256: str | None, device: torch.device = HOST) -> EmbeddingNetwork | None:
+        """A network, on a device, of the model version that clients hold their embeddings to; None if none is named.
+
+        Raises the errors of `reference`, and `InvalidInputError` if the model version does not fit the plan.
+        """
+        if sha256 is None:
+            return None
+        if self._anchor is None or self._anchor[0] != sha256 or self._anchor[1].device.type != device.type:
+            self._anchor = None  # free the old one before the new one is fetched
+            key = object_keys.model(sha256)
+            network = build_network(plan).to(device).requires_grad_(False)
+            load_tensors(network, StoredTensors(fetch_artifact(self._artifacts, key, sha256)).tensors(), source=key)
+            self._anchor = (sha256, network)
+        return self._anchor[1]

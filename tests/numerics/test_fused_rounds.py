@@ -25,6 +25,7 @@ STRATEGIES: list[Any] = [
     {"name": "fedprox", "proximal": 0.5},
     {"name": "public-negatives", "embedded_by": "base"},
     "gaussian-negatives",
+    {"name": "gaussian-negatives", "contrast": "clients", "anchor": 5.0},
 ]
 
 
@@ -67,7 +68,7 @@ def assert_fused_is_faithful(plan: Plan, faces: FaceDataset, each_further_round:
 
 
 @pytest.mark.parametrize("optimiser", ["average", "momentum", {"name": "adam", "learning_rate": 0.01}], ids=str)
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each if isinstance(each, str) else each["name"])
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
 def test_a_fused_round_is_a_round(tiny_plan: PlanOf, tiny_faces: FaceDataset, strategy: Any, optimiser: Any) -> None:
     assert_fused_is_faithful(plan_of(tiny_plan, strategy=strategy, aggregation={"optimiser": optimiser}), tiny_faces)
 

@@ -15,6 +15,7 @@ from fedface_core.domain.plan import Plan
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import EmbeddingNetwork, initial_network
+from fedface_learning.models.embedding import embed
 from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.simulation.federated_rounds import Federation, federated_rounds
 from fedface_learning.simulation.simulate import simulate
@@ -56,7 +57,7 @@ def loss_by_hand(embeddings_ND: Tensor, rows_KD: Tensor, label: int, others_CD: 
     return cross_entropy(torch.cat([logits_NK, others_N.unsqueeze(1)], dim=1), labels_N, reduction="sum")
 
 
-@pytest.mark.parametrize(("public", "contrast"), [(0, "softmax"), (5, "softmax"), (5, "public")])
+@pytest.mark.parametrize(("public", "contrast"), [(0, "softmax"), (5, "softmax"), (5, "public"), (5, "clients")])
 def test_a_round_of_one_step_is_the_gradient_of_all_losses_together(
     tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, public: int, contrast: str
 ) -> None:
@@ -67,11 +68,12 @@ def test_a_round_of_one_step_is_the_gradient_of_all_losses_together(
     )
     data = SimulationData.of(plan, tiny_faces)
     network = initial_network(plan.model, plan.seed)
-    public_images = [tiny_faces.images(identity) for identity in data.split.public]
+    public = 0 if contrast == "clients" else public  # whoever is public takes no part then
+    public_images = [tiny_faces.images(identity) for identity in data.split.public[:public]]
     clients = list(data.images.values())
     public_KD = means(network, public_images) if public else torch.zeros(0, plan.model.embedding_size)
     own_CD = means(network, clients)
-    others_CD = own_CD if contrast == "softmax" else own_CD[:0]
+    others_CD = own_CD[:0] if contrast == "public" else own_CD
     losses = [
         loss_by_hand(
             network(images_NCHW),
@@ -118,6 +120,28 @@ def test_the_sums_are_those_of_the_newest_class_embedding_of_each_client(
         torch.testing.assert_close(found.second_DD, newest_CD.double().T @ newest_CD.double(), rtol=0, atol=1e-3)
 
 
+def test_an_anchor_holds_the_embeddings_of_the_clients_photographs(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
+) -> None:
+    """The stronger it is, the nearer they are in the end to where the first training round's model had them."""
+    cosines = []
+    for anchor in (0.0, 10.0, 100.0):
+        plan = plan_of(
+            tiny_plan,
+            strategy={"name": "gaussian-negatives", "contrast": "clients", "anchor": anchor},
+            local_training={"steps": 1, "learning_rate": 5e-4},
+            rounds=40,
+        )
+        data = SimulationData.of(plan, tiny_faces)
+        network = initial_network(plan.model, plan.seed)
+        images_NCHW = torch.cat(list(data.images.values()))
+        before_ND = embed(network, images_NCHW)
+        *_, (reduced, _) = federated_rounds(plan, network, data)
+        assert not reduced.aggregation.refused
+        cosines.append(float((embed(network, images_NCHW) * before_ND).sum(dim=1).mean()))
+    assert cosines[0] + 0.01 < cosines[1] < cosines[2] < 1
+
+
 def test_it_makes_no_class_embeddings(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
     for done in simulate(plan_of(tiny_plan), dataset=tiny_faces).rounds:
         assert done.aggregation.class_embeddings_sha256 is None
@@ -140,6 +164,15 @@ def test_it_makes_no_class_embeddings(tiny_plan: Callable[..., Plan], tiny_faces
             },
             "strategy.contrast 'public' needs 2 public identities",
         ),
+        (
+            {"strategy": {"name": "gaussian-negatives", "contrast": "clients", "public_steps": 1}},
+            "strategy.contrast 'clients' uses nothing public: leave out strategy.public_steps",
+        ),
+        (
+            {"strategy": {"name": "gaussian-negatives", "contrast": "clients", "public_batch": 5}},
+            "strategy.contrast 'clients' uses nothing public: leave out strategy.public_steps and strategy.public_batch",
+        ),
+        ({"strategy": {"name": "gaussian-negatives", "anchor": -1.0}}, "strategy.gaussian-negatives.anchor"),
         ({"initialisation": "random"}, "initialisation: .* each client makes its own"),
         ({"update_encoding": "int8"}, "update_encoding.error_feedback: .* set it to false"),
         ({"spreadout": {"weight": 1.0}}, "spreadout: the strategy 'gaussian-negatives' has none"),

@@ -59,11 +59,11 @@ def trainees_of(seed: int, size: int) -> list[Trainee]:
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("strategy", [*sorted(STRATEGIES), {"name": "gaussian-negatives", "anchor": 5.0}], ids=str)
 def test_one_recording_trains_every_group_of_every_round_as_if_there_were_none(
-    tiny_plan: PlanOf, monkeypatch: pytest.MonkeyPatch, strategy: str, momentum: float
+    tiny_plan: PlanOf, monkeypatch: pytest.MonkeyPatch, strategy: Any, momentum: float
 ) -> None:
-    """Groups differ in images and class embeddings, rounds in model, guidance and learning rate."""
+    """Groups differ in images and class embeddings, rounds in model, guidance, anchor and learning rate."""
     local = {"steps": 3, "learning_rate": 0.05, "momentum": momentum, "vectorised_clients": 3, "schedule": "one-cycle"}
     split = {"public": 4, "clients": 8, "test": 8}
     plan = tiny_plan(strategy=strategy, rounds=4, data={"images_per_client": 6}, split=split, local_training=local)
@@ -74,7 +74,8 @@ def test_one_recording_trains_every_group_of_every_round_as_if_there_were_none(
         found: list[Tensor] = []
         for number in (1, 2):
             trainer.start_from(initial_network(plan.model, number).state_dict(), "a test")
-            training = TrainingRound(plan, number, guidance(size, number))
+            anchor = initial_network(plan.model, 10 + number) if plan.anchor else None
+            training = TrainingRound(plan, number, guidance(size, number), anchor=anchor)
             for group in (1, 2):
                 for result in train_vectorised(trainer, trainees_of(10 * number + group, size), training):
                     found += [tensor.clone() for tensor in result.model.values()]

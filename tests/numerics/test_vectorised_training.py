@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from fedface_learning.client.update import TrainingFailure, Update, training_upd
 from fedface_learning.client.vectorised_training import VectorisedNetworks
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.codec import decode_tensors
-from fedface_learning.models import initial_network
+from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums
 from fedface_learning.simulation.simulate import simulate
@@ -57,6 +56,7 @@ STRATEGIES: list[Any] = [
     "feduv",
     "fedfv",
     {"name": "gaussian-negatives", "contrast": "public"},
+    {"name": "gaussian-negatives", "contrast": "clients", "anchor": 5.0},
     {"name": "fedfr", "hard_negatives": 3, "scale": 10.0},
 ]
 # A few images through BatchNorm are chaotic at a high rate: differences of rounding then grow tenfold in each step.
@@ -85,11 +85,13 @@ def updates(plan: Plan, counts: list[int], faces: FaceDataset, residuals: Tensor
         Trainee(client, faces.images(f"person-{index}")[: counts[index]], rows_CD[index], residuals.get(client), index)
         for index, client in enumerate(clients)
     ]
-    return {
-        client: update
-        for client, update in training_updates(trainer, trainees, TrainingRound(plan, 1, guidance, started_from="0" * 64))
-        if isinstance(update, Update)
-    }
+    training = TrainingRound(plan, 1, guidance, started_from="0" * 64, anchor=anchor_of(plan))
+    return {client: update for client, update in training_updates(trainer, trainees, training) if isinstance(update, Update)}
+
+
+def anchor_of(plan: Plan) -> EmbeddingNetwork | None:
+    """Another network than the clients start from, so that it pulls from the first step on; None if the plan has none."""
+    return initial_network(plan.model, 1) if plan.anchor else None
 
 
 def alone_and_vectorised(
@@ -151,6 +153,32 @@ def test_every_strategy_of_the_services_can_be_vectorised(tiny_plan: PlanOf, tin
     assert_equal_within_rounding(one, several)
 
 
+@pytest.mark.parametrize(
+    "local", [{}, {"steps": 0}, {"losses": "seen", "flip": True, "shift": 2}, {"batch_size": 4}], ids=str
+)
+@pytest.mark.parametrize("images_per_client", [None, 6])
+def test_an_anchor_holds_several_as_it_holds_one(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset, images_per_client: int | None, local: dict[str, Any]
+) -> None:
+    """And it does hold them: without it the updates are others."""
+    split = {"public": 4, "clients": 8, "test": 8}
+    changes: dict[str, Any] = {"data": {"images_per_client": images_per_client}, "split": split}
+    anchored, without = (
+        alone_and_vectorised(
+            tiny_plan,
+            tiny_faces,
+            [6, 4, 6, 1],
+            local,
+            strategy={"name": "gaussian-negatives", "contrast": "clients", "anchor": anchor},
+            **changes,
+        )
+        for anchor in (5.0, 0.0)
+    )
+    assert_equal_within_rounding(*anchored)
+    if local.get("steps") != 0:
+        assert all(anchored[0][client].data != update.data for client, update in without[0].items())
+
+
 @pytest.mark.parametrize("network", ["spherenet", "mobilefacenet"])
 def test_clients_may_have_different_numbers_of_images(tiny_plan: PlanOf, tiny_faces: FaceDataset, network: str) -> None:
     counts = [6, 1, 3, 6, 1, 6, 6, 3]
@@ -169,12 +197,24 @@ def test_a_clients_bits_do_not_depend_on_who_trains_beside_it(
     """Each client's bytes are those that it has alone, in whatever company and place it trains."""
     local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": at_once, "batch_size": 4, "shift": 1}
     plan = tiny_plan(local_training=local, model=NETWORKS[network], data={"images_per_client": bound})
+    assert_bits_are_a_clients_own(TrainingRound(plan, 1), tiny_faces)
+
+
+def test_nor_if_an_anchor_has_seen_the_images_of_all(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
+    local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": 3, "shift": 1}
+    held = {"name": "gaussian-negatives", "anchor": 5.0}
+    plan = tiny_plan(local_training=local, strategy=held, data={"images_per_client": 6})
+    sums = ClassSums.part_of(torch.eye(16)[0]) + ClassSums.part_of(torch.eye(16)[1])
+    assert_bits_are_a_clients_own(TrainingRound(plan, 1, sums.tensors(), anchor=anchor_of(plan)), tiny_faces)
+
+
+def assert_bits_are_a_clients_own(training: TrainingRound, faces: FaceDataset) -> None:
+    plan = training.plan
     trainer = LocalTrainer(initial_network(plan.model, 0))
-    training = TrainingRound(plan, 1)
     draws = torch.Generator().manual_seed(4)
     rows_CD = normalize(torch.randn(7, plan.model.embedding_size, generator=draws), dim=1)
     trainees = [
-        Trainee(client_id(index), tiny_faces.images(f"person-{index}")[:count], rows_CD[index], place=index)
+        Trainee(client_id(index), faces.images(f"person-{index}")[:count], rows_CD[index], place=index)
         for index, count in enumerate((6, 2, 6, 5, 6, 1, 6))
     ]
 
@@ -212,11 +252,11 @@ def test_features_are_those_of_a_measurement_and_no_loss_is_computed(
 
     def stacked() -> tuple[VectorisedNetworks, Any]:
         networks = VectorisedNetworks(LocalTrainer(initial_network(plan.model, 0)), trainees, TrainingRound(plan, 1))
-        return networks, networks.stack([trainee.images_NCHW for trainee in trainees], networks.images)
+        return networks, networks.stack([trainee.images_NCHW for trainee in trainees], networks.images, for_loss=True)
 
     networks, batches = stacked()
     measured = networks.measure(batches).features
-    monkeypatch.setattr(vectorised_training, "strategy_of", lambda _plan: SimpleNamespace(loss=None))  # fails if called
+    monkeypatch.setattr(vectorised_training, "client_loss", None)  # fails if called
     networks, batches = stacked()
     found = networks.features(batches)
     assert [len(each_ND) for each_ND in found] == counts

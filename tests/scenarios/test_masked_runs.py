@@ -29,12 +29,15 @@ def completed(services: InProcess) -> Run:
     return run
 
 
-@pytest.mark.parametrize("against", ["curious", "lying"])
-def test_a_run_with_masks_makes_the_models_of_a_run_without_and_of_the_simulation(against: str) -> None:
-    plan = masked(against)
+@pytest.mark.parametrize(
+    ("against", "anchor"), [("curious", 0.0), ("lying", 0.0), ("lying", 10.0)], ids=["curious", "lying", "anchor"]
+)
+def test_a_run_with_masks_makes_the_models_of_a_run_without_and_of_the_simulation(against: str, anchor: float) -> None:
+    strategy = {"name": "gaussian-negatives", "anchor": anchor}
+    plan = masked(against, strategy=strategy)
     services = InProcess(plan)
     run = completed(services)
-    plain = InProcess(small_masked_plan())
+    plain = InProcess(small_masked_plan(strategy=strategy))
     plain_run = completed(plain)
     assert run.model_sha256 == plain_run.model_sha256
     assert run.model_sha256 == simulate(plan, evaluate_at=lambda _number: False).model_sha256

@@ -160,6 +160,17 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike_and_shards_change_no_b
         },
         {"strategy": "gaussian-negatives"},
         {"strategy": {"name": "gaussian-negatives", "embedded_by": "trained"}},
+        {
+            "strategy": {"name": "gaussian-negatives", "contrast": "clients", "anchor": 10.0},
+            "split": {"public": 2},
+            "cohort": {"size": 3, "shard_size": 2},
+            "aggregation": {"optimiser": "sgd"},
+            "local_training": {"steps": 2, "augmentation": "strong", "losses": "seen", "learning_rate": 0.001},
+        },
+        {
+            "strategy": {"name": "gaussian-negatives", "anchor": 10.0},
+            "local_training": {"learning_rate": 0.001, "vectorised_clients": 2},
+        },
         {"strategy": "feduv", "local_training": {"steps": 2}},
         {"strategy": {"name": "fedfv", "group_size": 3}, "split": {"clients": 6}, "cohort": {"size": 3, "shard_size": 2}},
         {
@@ -187,7 +198,7 @@ def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[
         (True, {"rounds": 1}),
         (False, {"rounds": 1}),
         (True, {"rounds": 2, "strategy": "fedaws", "aggregation": {"optimiser": "adam"}}),
-        (True, {"rounds": 2, "strategy": "gaussian-negatives"}),
+        (True, {"rounds": 2, "strategy": {"name": "gaussian-negatives", "anchor": 10.0}}),
         (True, {"rounds": 2, "delivery": "combined", "cohort": {"shard_size": 2}}),
     ],
     ids=["redelivered", "lost", "with a server state", "with class sums", "combined"],

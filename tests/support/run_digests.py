@@ -73,6 +73,10 @@ KINDS: dict[str, dict[str, Any]] = {
         "local_training": {"flip": True, "shift": 2, "learning_rate": 0.001},
         "aggregation": {"optimiser": "adam"},
     },
+    "anchor": {
+        "strategy": {"name": "gaussian-negatives", "contrast": "clients", "anchor": 10.0},
+        "local_training": {"flip": True, "shift": 2, "learning_rate": 0.001},
+    },
     "sgd": {
         "aggregation": {"optimiser": {"name": "sgd", "weight_decay": 0.01}},
         "local_training": {"schedule": "one-cycle"},

@@ -74,7 +74,7 @@ class TrainingInputs:
 
     @classmethod
     def fetch(cls, workbench: Workbench, invitation: Invitation) -> Self:
-        """Fetch the client's images, its own class embedding and residual, and the round's model version and guidance.
+        """Fetch the client's images, its own class embedding and residual; the round's model version, anchor and guidance.
 
         Errors as `make_update` raises them.
         """
@@ -92,8 +92,9 @@ class TrainingInputs:
                 residual_P = _own_residual(workbench.ports, invitation)
             guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
             trainer = workbench.models.trainer(plan.model, opened.model_sha256, device)
+            anchor = workbench.models.anchor(plan.model, opened.anchor_sha256 if plan.anchor else None, device)
         trainee = Trainee(client, images_NCHW, own_D, residual_P, bisect_left(opened.cohort, client))
-        return cls(trainer, trainee, TrainingRound(plan, opened.number, guidance, started_from(opened)))
+        return cls(trainer, trainee, TrainingRound(plan, opened.number, guidance, started_from(opened), anchor))
 
     def count_images(self) -> None:
         """Count the images that the client has seen in its steps; not with masks, which hide how many it has."""

@@ -94,8 +94,8 @@ def _class_figures(plan: Plan) -> Iterator[Figure]:
     else:
         numbers = plan.split.clients * dimensions
         yield Figure("the class embeddings have {} numbers", numbers, "class_numbers", "split.clients, model.embedding_size")
-    if isinstance(plan.strategy, PublicNegativesPlan | FedFRPlan):
-        numbers = plan.split.public * dimensions
+    if plan.public_in_rounds:
+        numbers = plan.public_in_rounds * dimensions
         says = "the class embeddings of the public identities have {} numbers"
         yield Figure(says, numbers, "class_numbers", "split.public, model.embedding_size")
 
@@ -106,7 +106,7 @@ def _client_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Figur
     batch = images_of_a_step(plan)
     negatives = multiplications_of_negatives(plan)
     passes = 2 if local.losses == "measured" else 1
-    step = max(BACKWARD * batch * (size.multiplications + negatives), LEAST_OF_A_STEP)
+    step = max(passes_of_a_step(plan) * batch * (size.multiplications + negatives), LEAST_OF_A_STEP)
     work = local.steps * step + passes * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
     fields = f"local_training.steps, local_training.batch_size, data.images_per_client, data.images_per_identity, {model}"
     yield Figure("a client's round takes {} multiplications", work, "multiplications", fields)
@@ -124,7 +124,7 @@ def _aggregator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[F
         spread = plan.spreadout.steps * max(2 * clients**2 * dimensions, LEAST_OF_A_STEP) + clients**2 * dimensions
         fields = "spreadout.steps, split.clients, model.embedding_size"
         yield Figure("spreadout takes {} multiplications in a round", spread, "multiplications", fields)
-    public = plan.split.public
+    public = plan.public_in_rounds
     if isinstance(plan.strategy, FedFRPlan):
         images = public * images_of_an_identity(plan.data)
         fields = f"split.public, data.images_per_identity, {model}"
@@ -168,7 +168,7 @@ def multiplications_of_negatives(plan: Plan) -> int:
         return equivalent_class_embeddings(plan) * dimensions
     if not isinstance(plan.strategy, PublicNegativesPlan | FedFRPlan):
         return 0
-    return plan.split.public * dimensions + (dimensions**2 if plan.only_sums else 0)
+    return plan.public_in_rounds * dimensions + (dimensions**2 if plan.only_sums else 0)
 
 
 def equivalent_class_embeddings(plan: Plan) -> int:
@@ -181,6 +181,11 @@ def shared_photographs(plan: Plan) -> int:
     if not isinstance(plan.strategy, FedFRPlan):
         return 0
     return min(plan.strategy.shared_photographs, plan.split.public * images_of_an_identity(plan.data))
+
+
+def passes_of_a_step(plan: Plan) -> int:
+    """A client's gradient step in forward passes. With an anchor its images go through a second network, forward alone."""
+    return BACKWARD + (1 if plan.anchor else 0)
 
 
 def images_of_a_step(plan: Plan) -> int:

@@ -16,12 +16,13 @@ from fedface_core.domain.budget import (
     images_of_a_step,
     images_of_an_identity,
     multiplications_of_negatives,
+    passes_of_a_step,
     shared_photographs,
 )
 from fedface_core.domain.network_size import NetworkSize, network_size
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
-from fedface_core.domain.plan.strategy import WITHOUT_SPREADOUT, FedFRPlan, PublicNegativesPlan
+from fedface_core.domain.plan.strategy import WITHOUT_SPREADOUT, PublicNegativesPlan
 from fedface_core.domain.plan.update_encoding import TopKPlan
 
 _BYTES: Final = 4  # of a number
@@ -46,7 +47,7 @@ class Cost:
     bytes_up: int
     """What clients upload."""
     bytes_down: int
-    """What clients download, if each gets the model of its round once."""
+    """What clients download, if each gets the model of its round once, and the anchor once in the run."""
     parameters: int
     """Of the network."""
 
@@ -59,8 +60,7 @@ def plan_cost(plan: Plan) -> Cost:
     row = _BYTES * plan.model.embedding_size
     model = _BYTES * size.parameters
     own_row = row if plan.strategy.name in _WITH_OWN_ROW else 0
-    of_public = plan.split.public if isinstance(plan.strategy, PublicNegativesPlan | FedFRPlan) else 0
-    guidance = (of_public + equivalent_class_embeddings(plan)) * row
+    guidance = (plan.public_in_rounds + equivalent_class_embeddings(plan)) * row
     pixels = plan.model.channels * plan.model.height * plan.model.width
     guidance += shared_photographs(plan) * (pixels + _BYTES_OF_A_LABEL + row)
     given_row = row
@@ -68,12 +68,13 @@ def plan_cost(plan: Plan) -> Cost:
         own_row = 2 * row
         given_row = 0
         guidance += _BYTES_OF_A_SUM * (plan.model.embedding_size + 1) * plan.model.embedding_size
+    anchors = min(clients, invitations) if plan.anchor else 0
     steps = plan.cohort.invited(clients) * _steps_of_a_client(plan.local_training, plan.rounds)
     return Cost(
         steps=steps,
         multiplications=_of_clients(plan, size, steps, invitations) + plan.rounds * _of_servers(plan, size),
         bytes_up=_uploaded(plan, size, invitations, own_row),
-        bytes_down=clients * model + invitations * (model + given_row + guidance),
+        bytes_down=(clients + anchors) * model + invitations * (model + given_row + guidance),
         parameters=size.parameters,
     )
 
@@ -108,7 +109,7 @@ def _of_clients(plan: Plan, size: NetworkSize, steps: int, invitations: int) -> 
     negatives = multiplications_of_negatives(plan)
     measured = 2 * images * size.multiplications if local.losses == "measured" else 0
     enrolment = plan.split.clients * images * size.multiplications
-    return enrolment + steps * BACKWARD * batch * (size.multiplications + negatives) + invitations * measured
+    return enrolment + steps * passes_of_a_step(plan) * batch * (size.multiplications + negatives) + invitations * measured
 
 
 def _of_servers(plan: Plan, size: NetworkSize) -> int:
@@ -122,7 +123,7 @@ def _of_servers(plan: Plan, size: NetworkSize) -> int:
         work += (2 * plan.spreadout.steps + 1) * clients**2 * dimensions
     if isinstance(plan.strategy, PublicNegativesPlan):
         own = plan.strategy.public_steps
-        images = plan.split.public * each
+        images = plan.public_in_rounds * each
         if plan.strategy.public_batch is not None:
             images = min(plan.strategy.public_batch, images)
         negatives = multiplications_of_negatives(plan) + (0 if plan.only_sums else clients * dimensions)

@@ -81,6 +81,12 @@ class RoundState(BaseModel):
         default=None,
         description="The class embeddings that the cohort starts from; none at enrolment, or if clients keep them.",
     )
+    anchor_sha256: Sha256 | None = Field(
+        default=None,
+        exclude_if=lambda sha256: sha256 is None,  # rounds without an anchor are as they were in earlier versions
+        description="The model of the first training round, which the cohort holds its embeddings to; none if the plan has "
+        "no anchor.",
+    )
     server_state_sha256: Sha256 | None = Field(default=None, description="The aggregator's state, if it keeps any.")
     guidance_sha256: Sha256 | None = Field(default=None, description="The clients' guidance, if the strategy gives any.")
     residuals: dict[ClientId, Counted] = Field(
@@ -267,6 +273,7 @@ def open_round(
     enrols = RoundKind.of(number) is RoundKind.ENROLMENT
     quorum = len(cohort) if enrols else min(plan.cohort.quorum_for(plan.split.clients), len(cohort))
     results = base.aggregation if base else None
+    held_to = None if enrols or not plan.anchor else (base and base.anchor_sha256) or model_sha256
     masked = plan.secure_aggregation
     first = RoundPhase.OPEN
     if masked:
@@ -287,6 +294,7 @@ def open_round(
         base=base.number if base else None,
         model_sha256=model_sha256,
         identity_list_sha256=identity_list_sha256,
+        anchor_sha256=held_to,
         class_embeddings_sha256=results.class_embeddings_sha256 if results else None,
         server_state_sha256=results.server_state_sha256 if results else None,
         guidance_sha256=results.guidance_sha256 if results else None,

@@ -36,7 +36,8 @@ def shard_round_of(run: Run, current: Round, shard: int, keys: Mapping[str, Devi
 def start_of(current: RoundState) -> str:
     """The digest of the model version and the guidance that updates of a round start from: what a client itself reads.
 
-    Of one start a client lets one sum be unmasked. So nothing is in it that control could change without a client noticing.
+    Of one start a client lets one sum be unmasked. So nothing is in it that control could change without a client noticing;
+    nor is the anchor, which hardly changes an update if the plan makes it weak.
     """
     return digest("start", current.model_sha256, current.guidance_sha256 or "")
 
@@ -53,4 +54,5 @@ def basis_of(plan: Plan, current: RoundState) -> str:
         current.server_state_sha256,
         current.guidance_sha256,
     )
-    return digest("basis", plan.model_dump_json(), [sha256 or "" for sha256 in results])
+    held_to = [] if current.anchor_sha256 is None else [current.anchor_sha256]  # digests of other rounds are as they were
+    return digest("basis", plan.model_dump_json(), [sha256 or "" for sha256 in results] + held_to)

@@ -38,6 +38,8 @@ class TrainingRound:
     """The tensors that the aggregator gives to every client of the round."""
     started_from: str | None = None
     """The SHA-256 of the global model, which updates report; None if the model has no name."""
+    anchor: EmbeddingNetwork | None = None
+    """If the plan has an anchor: the network that the first training round started from, on the device of the training."""
 
     @property
     def steps(self) -> int:
@@ -118,8 +120,11 @@ class TraineeNetworks(Protocol[StackedT]):
     fused: bool
     """Whether SGD uses torch's fused operation, which rounds differently. So each implementation always gives one answer."""
 
-    def stack(self, batches: Sequence[Tensor], places: int, /) -> StackedT:
-        """The pixels of K batches of images (N, C, H, W), uint8, each filled up to so many ``places``."""
+    def stack(self, batches: Sequence[Tensor], places: int, /, *, for_loss: bool) -> StackedT:
+        """The pixels of K batches of images (N, C, H, W), uint8, each filled up to so many ``places``.
+
+        Losses can be computed only of what is stacked ``for_loss``, since the anchor has seen it too, if there is one.
+        """
 
     def take_steps(self, inputs: Iterable[StackedT], training: TrainingRound, /) -> list[Tensor]:
         """Take a gradient step on each of the inputs, as `gradient_steps.take_steps` does; return what that returns."""
@@ -157,7 +162,10 @@ def train_clients(
     strategy = strategy_of(plan)
     network = networks.network
     images = networks.images
-    all_pixels = networks.stack([trainee.images_NCHW for trainee in trainees], images)
+    sees_all = uses_all_unaugmented(plan.local_training, images)
+    describes = describes_trained(plan)
+    needs_measuring = not training.reports_seen_losses or plan.model.centring or describes
+    all_pixels = networks.stack([trainee.images_NCHW for trainee in trainees], images, for_loss=sees_all or needs_measuring)
     if strategy.renews_class_embedding(plan):
         renewed = [
             renewed_class_embedding(networks.client_round(index), features_ND)
@@ -168,16 +176,14 @@ def train_clients(
     step_gives_before = _first_step_gives_loss_before(network, training, images)
     at_first = None if step_gives_before else networks.measure(all_pixels)
     network.train(_normalises_by_batch(network, training, images))
-    if uses_all_unaugmented(plan.local_training, images):
+    if sees_all:
         step_losses = networks.take_steps(repeat(all_pixels, training.steps), training)
     else:
         places = images_in_a_step(plan.local_training, images)
-        stacked = (networks.stack(of_step, places) for of_step in _batches_of_all(trainees, training))
+        stacked = (networks.stack(of_step, places, for_loss=True) for of_step in _batches_of_all(trainees, training))
         step_losses = networks.take_steps(stacked, training)
     before_K = step_losses[0] if at_first is None else at_first.losses_K
     models = networks.models()
-    describes = describes_trained(plan)
-    needs_measuring = not training.reports_seen_losses or plan.model.centring or describes
     # Without a step, the networks and what they give are as at first.
     measured = (networks.measure(all_pixels) if training.steps else at_first) if needs_measuring else None
     after_K = step_losses[-1] if training.reports_seen_losses or measured is None else measured.losses_K

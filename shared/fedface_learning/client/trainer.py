@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import features_of_pixels
 from fedface_learning.models.weights import load_tensors
 from fedface_learning.strategies import NOTHING, ClientRound, Tensors, strategy_of
+from fedface_learning.strategies.anchored_loss import anchored_embeddings, client_loss
 from fedface_learning.updates.trained import TrainedModels
 
 
@@ -86,6 +88,15 @@ class LocalTrainer:
         return result
 
 
+@dataclass(frozen=True)
+class Batch:
+    """A batch of one client."""
+
+    pixels_NCHW: Tensor
+    anchored_ND: Tensor | None
+    """The unit embeddings (N, D) by the anchor; None if there is none, or if no loss is computed of the batch."""
+
+
 class SingleNetwork:
     """The `TraineeNetworks` of one client: the trainer's own network."""
 
@@ -100,33 +111,35 @@ class SingleNetwork:
         self.images = len(trainee.images_NCHW)
         self._device = trainer.device
         self._state = trainer.state
-        self._loss = strategy_of(training.plan).loss
+        self._anchor = training.anchor
         self._client_round = trainer.client_round(training, self.class_embeddings, self.class_embeddings.clone())
 
-    def stack(self, batches: Sequence[Tensor], _places: int) -> Tensor:
-        """The pixels (N, C, H, W) of the only batch."""
+    def stack(self, batches: Sequence[Tensor], _places: int, *, for_loss: bool) -> Batch:
+        """The pixels of the only batch (N, C, H, W), uint8."""
         [images_NCHW] = batches
-        return self.network.pixels(images_NCHW)
+        pixels_NCHW = self.network.pixels(images_NCHW)
+        anchor = self._anchor if for_loss else None
+        return Batch(pixels_NCHW, None if anchor is None else anchored_embeddings(anchor, pixels_NCHW))
 
-    def take_steps(self, inputs: Iterable[Tensor], training: TrainingRound) -> list[Tensor]:
+    def take_steps(self, inputs: Iterable[Batch], training: TrainingRound) -> list[Tensor]:
         """Take a gradient step on each of the inputs; return the loss of each step (1,)."""
         return take_steps(self, inputs, training)
 
-    def losses(self, pixels_NCHW: Tensor) -> Tensor:
-        """The client's mean loss on its batch (N, C, H, W), as a tensor (1,) with gradients."""
-        features_ND = self.network.features_of_pixels(pixels_NCHW)
+    def losses(self, batch: Batch) -> Tensor:
+        """The client's mean loss on its batch, as a tensor (1,) with gradients."""
+        features_ND = self.network.features_of_pixels(batch.pixels_NCHW)
         with making_tensors_on(self._device):
-            return self._loss(self._client_round, features_ND).unsqueeze(0)
+            return client_loss(self._client_round, features_ND, batch.anchored_ND).unsqueeze(0)
 
-    def features(self, pixels_NCHW: Tensor) -> list[Tensor]:
-        """The raw features (N, D) of the images (N, C, H, W) in evaluation mode, without gradients. Uses small batches."""
-        return [features_of_pixels(self.network, pixels_NCHW)]
+    def features(self, batch: Batch) -> list[Tensor]:
+        """The raw features (N, D) of the images in evaluation mode, without gradients. Uses small batches."""
+        return [features_of_pixels(self.network, batch.pixels_NCHW)]
 
-    def measure(self, pixels_NCHW: Tensor) -> Measurement:
-        """Loss and raw features of the images (N, C, H, W) in evaluation mode, without gradients. Uses small batches."""
-        features_ND = features_of_pixels(self.network, pixels_NCHW)
+    def measure(self, batch: Batch) -> Measurement:
+        """Loss and raw features of the images in evaluation mode, without gradients. Uses small batches."""
+        features_ND = features_of_pixels(self.network, batch.pixels_NCHW)
         with torch.no_grad(), making_tensors_on(self._device):
-            loss = self._loss(self._client_round, features_ND)
+            loss = client_loss(self._client_round, features_ND, batch.anchored_ND)
         return Measurement(loss.unsqueeze(0), [features_ND])
 
     def client_round(self, _index: int) -> ClientRound:

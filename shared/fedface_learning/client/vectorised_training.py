@@ -34,7 +34,8 @@ from fedface_learning.client.recorded_step import RecordedSteps
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.device import making_tensors_on, moved
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.strategies import ClientRound, Tensors, strategy_of
+from fedface_learning.strategies import ClientRound, Tensors
+from fedface_learning.strategies.anchored_loss import anchored_embeddings, client_loss
 from fedface_learning.updates.trained import TrainedModels
 
 # Number of axes of a weight → the order of axes in which grouped convolutions and batched matrix products read it. Torch
@@ -79,6 +80,8 @@ class StackedBatches:
     """
 
     pixels_KNCHW: Tensor
+    anchored_KND: Tensor | None
+    """The unit embeddings (K, N, D) by the anchor; None if there is none, or if no loss is computed of the batches."""
     weights_KN: Tensor | None
     """The weight of each image in its client's loss; None if all weigh alike."""
     images: tuple[int, ...]
@@ -87,16 +90,19 @@ class StackedBatches:
     @property
     def signature(self) -> tuple[object, ...]:
         """Equal for batches on which a step is the same computation."""
-        return tuple(self.pixels_KNCHW.shape), self.weights_KN is None
+        return tuple(self.pixels_KNCHW.shape), self.anchored_KND is None, self.weights_KN is None
 
     def clone(self) -> StackedBatches:
         """A copy, with memory of its own."""
+        anchored_KND = None if self.anchored_KND is None else self.anchored_KND.clone()
         weights_KN = None if self.weights_KN is None else self.weights_KN.clone()
-        return StackedBatches(self.pixels_KNCHW.clone(), weights_KN, self.images)
+        return StackedBatches(self.pixels_KNCHW.clone(), anchored_KND, weights_KN, self.images)
 
     def copy_(self, other: StackedBatches) -> None:
-        """Take the pixels and weights of batches of equal signature. What is asked of `images` stays as it was."""
+        """Take all tensors of batches of equal signature. What is asked of `images` stays as it was."""
         self.pixels_KNCHW.copy_(other.pixels_KNCHW)
+        if self.anchored_KND is not None and other.anchored_KND is not None:
+            self.anchored_KND.copy_(other.anchored_KND)
         if self.weights_KN is not None and other.weights_KN is not None:
             self.weights_KN.copy_(other.weights_KN)
 
@@ -122,25 +128,29 @@ class VectorisedNetworks:
         """Name → the K copies (K, …) of a parameter or buffer, in memory as `_stacked` lays them."""
         self.parameters = [self.stacked[name].requires_grad_() for name, _ in self.network.named_parameters()]
         self._device = trainer.device
+        self._anchor = training.anchor
         self.recorded_steps = trainer.recorded_steps
         self.around = trainer.client_round(training, self.class_embeddings, self.former_class_embeddings)
         self._features = _Features(trainer.network)
 
-    def stack(self, batches: Sequence[Tensor], places: int) -> StackedBatches:
+    def stack(self, batches: Sequence[Tensor], places: int, *, for_loss: bool) -> StackedBatches:
         """The pixels of the batches of K clients, each filled up to so many ``places`` with images of its own."""
         images = tuple(len(each_NCHW) for each_NCHW in batches)
         filled = [each_NCHW if len(each_NCHW) == places else _filled(each_NCHW, places) for each_NCHW in batches]
         if len({each_NCHW.device for each_NCHW in filled}) > 1:  # the device had no room for the images of all
             filled = [moved(each_NCHW, self._device) for each_NCHW in filled]
         pixels_NCHW = self.network.pixels(torch.cat(filled))
+        anchored_KND = None
+        if for_loss and self._anchor is not None:
+            anchored_KND = anchored_embeddings(self._anchor, pixels_NCHW).view(len(filled), places, -1)
         pixels_KNCHW = pixels_NCHW.view(len(filled), places, *pixels_NCHW.shape[1:])
         if not self._as_products:
             pixels_KNCHW = pixels_KNCHW.permute(1, 3, 4, 0, 2).contiguous().permute(3, 0, 4, 1, 2)
         if not self._weighted:
-            return StackedBatches(pixels_KNCHW, None, images)
+            return StackedBatches(pixels_KNCHW, anchored_KND, None, images)
         counts_K1 = torch.tensor(images).unsqueeze(1)
         weights_KN = (torch.arange(places) < counts_K1) / counts_K1
-        return StackedBatches(pixels_KNCHW, moved(weights_KN, self._device), images)
+        return StackedBatches(pixels_KNCHW, anchored_KND, moved(weights_KN, self._device), images)
 
     def take_steps(self, inputs: Iterable[StackedBatches], training: TrainingRound) -> list[Tensor]:
         """Take a gradient step on each of the inputs; return the losses of each step (K,)."""
@@ -219,8 +229,14 @@ class VectorisedNetworks:
         return TrainedModels({name: _in_usual_order(copies.detach()) for name, copies in self.stacked.items()})
 
     def _losses_and_features(self, batches: StackedBatches) -> tuple[Tensor, Tensor]:
-        in_dims = (0, 0, 0, 0, None if batches.weights_KN is None else 0)
-        inputs = (batches.pixels_KNCHW, self.class_embeddings, self.former_class_embeddings, batches.weights_KN)
+        inputs = (
+            batches.pixels_KNCHW,
+            batches.anchored_KND,
+            self.class_embeddings,
+            self.former_class_embeddings,
+            batches.weights_KN,
+        )
+        in_dims = (0, *(None if tensor is None else 0 for tensor in inputs))
         return self._of_each_client(_Loss(self.around), in_dims, *inputs)  # type: ignore[no-any-return]
 
     def _of_each_client(self, module: nn.Module, in_dims: tuple[int | None, ...], *inputs: Tensor | None) -> Any:
@@ -251,17 +267,26 @@ class _Loss(nn.Module):
         super().__init__()
         self.network = around.network
         self._around = around
-        self._loss = strategy_of(around.plan).loss
 
     def forward(
-        self, pixels_NCHW: Tensor, class_embedding_D: Tensor, former_D: Tensor, weights_N: Tensor | None
+        self,
+        pixels_NCHW: Tensor,
+        anchored_ND: Tensor | None,
+        class_embedding_D: Tensor,
+        former_D: Tensor,
+        weights_N: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         features_ND = self.network.features_of_pixels(pixels_NCHW)
         client_round = _of_client(self._around, class_embedding_D, former_D)
         if weights_N is None:
-            return self._loss(client_round, features_ND), features_ND
-        # A strategy's loss is a mean over images, and so it is the sum of the losses of single images by their weights.
-        losses_N = vmap(lambda features_D: self._loss(client_round, features_D.unsqueeze(0)))(features_ND)
+            return client_loss(client_round, features_ND, anchored_ND), features_ND
+
+        def of_one(features_D: Tensor, anchored_D: Tensor | None) -> Tensor:
+            anchored_1D = None if anchored_D is None else anchored_D.unsqueeze(0)
+            return client_loss(client_round, features_D.unsqueeze(0), anchored_1D)
+
+        # A client's loss is a mean over images, and so it is the sum of the losses of single images by their weights.
+        losses_N = vmap(of_one, in_dims=(0, None if anchored_ND is None else 0))(features_ND, anchored_ND)
         return (losses_N * weights_N).sum(), features_ND
 
 

@@ -1,4 +1,4 @@
-"""The losses: FedFace's on a client, and CosFace of pre-training.
+"""The losses: FedFace's on a client, CosFace of pre-training, and the pull of an anchor.
 
 Suffixes of tensor names: N images, D dimensions, K identities.
 """
@@ -28,3 +28,8 @@ def cosface(cosines_NK: Tensor, labels_N: Tensor, *, scale: float, margin: float
     """
     margins_NK = margin * functional.one_hot(labels_N, cosines_NK.shape[1])
     return functional.cross_entropy(scale * (cosines_NK - margins_NK), labels_N)
+
+
+def distance_to_anchor(embeddings_ND: Tensor, anchored_ND: Tensor) -> Tensor:
+    """``mean_i (1 − f(x_i)·f₁(x_i))``, a scalar: how far unit embeddings (N, D) are from those by another network."""
+    return 1 - (embeddings_ND * anchored_ND).sum(dim=1).mean()

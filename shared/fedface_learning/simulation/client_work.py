@@ -14,6 +14,7 @@ from fedface_core.domain.round_kind import RoundKind
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import TrainingFailure, Update, enrolment_update, trained_groups, training_updates
+from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.strategies import Tensors
 from fedface_learning.updates.trained import TrainedUpdate
 
@@ -36,6 +37,8 @@ class RoundInputs:
     """All clients of the round, in order."""
     residuals: Tensors
     """Client → what it keeps of its last update that is in the model: its residual (P,), or its class embedding (D,)."""
+    anchor: EmbeddingNetwork | None = None
+    """As in `TrainingRound`."""
 
 
 def _enrol(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
@@ -44,18 +47,19 @@ def _enrol(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[
 
 
 def _train(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update | TrainingFailure]]:
-    return training_updates(inputs.trainer, trainees_of(inputs, images), _training_round(inputs))
+    return training_updates(inputs.trainer, trainees_of(inputs, images), training_round_of(inputs))
 
 
 def train_groups(
     inputs: RoundInputs, images: Mapping[str, Tensor]
 ) -> Iterator[Mapping[str, TrainedUpdate | TrainingFailure]]:
     """Client → its update, not encoded, or its failure, for each group of clients that train at once in a round."""
-    return trained_groups(inputs.trainer, trainees_of(inputs, images), _training_round(inputs))
+    return trained_groups(inputs.trainer, trainees_of(inputs, images), training_round_of(inputs))
 
 
-def _training_round(inputs: RoundInputs) -> TrainingRound:
-    return TrainingRound(inputs.plan, inputs.number, inputs.guidance, inputs.model_sha256)
+def training_round_of(inputs: RoundInputs) -> TrainingRound:
+    """What all clients of the training round are given."""
+    return TrainingRound(inputs.plan, inputs.number, inputs.guidance, inputs.model_sha256, inputs.anchor)
 
 
 def trainees_of(inputs: RoundInputs, images: Mapping[str, Tensor]) -> list[Trainee]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -70,6 +71,7 @@ class Federation:
         self._data = data
         self._base = _Base(encode_network(network), torch.empty(0, plan.model.embedding_size))
         self._trainer: LocalTrainer | None = None
+        self._anchor: EmbeddingNetwork | None = None
         self._residuals: dict[str, Tensor] = {}  # what each client keeps of its last update that is in the model
 
     def enrol(self) -> ReducedRound:
@@ -99,6 +101,7 @@ class Federation:
             self._base.model,
             self._base.guidance,
             self._residuals,
+            self._anchor,
         )
         try:
             reduced = reduce_partials(shards.in_order(), before)
@@ -108,6 +111,8 @@ class Federation:
             raise
         self._residuals |= shards.new_residuals
         self._base = _Base.of(reduced, self._plan.model.embedding_size)
+        if self._plan.anchor and number == ENROLMENT_ROUND:
+            self._anchor = deepcopy(self._network).to(self._trainer_from_network().device).requires_grad_(False)
         return reduced
 
     def _trainer_from_network(self) -> LocalTrainer:
@@ -129,6 +134,7 @@ class Federation:
             base.guidance,
             cohort,
             self._residuals,
+            self._anchor,
         )
         partial, kept = fused_partial(inputs, {client: self._data.images[client] for client in cohort})
         reduced = reduce_partials([partial], before)

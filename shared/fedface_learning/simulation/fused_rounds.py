@@ -33,8 +33,9 @@ from fedface_learning.models import build_network
 from fedface_learning.models.embedding import features_of_pixels
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums
-from fedface_learning.simulation.client_work import RoundInputs, trainees_of
+from fedface_learning.simulation.client_work import RoundInputs, trainees_of, training_round_of
 from fedface_learning.strategies import Tensors, strategy_of
+from fedface_learning.strategies.anchored_loss import anchored_embeddings, client_loss
 from fedface_learning.strategies.mean_embeddings import renewed_class_embedding
 from fedface_learning.updates.careful_check import unit_directions
 from fedface_learning.updates.norm import update_norm
@@ -97,7 +98,7 @@ def fused_partial(inputs: RoundInputs, images: Mapping[str, Tensor]) -> tuple[Tr
     trainer's network. `InvalidInputError` if a client's loss is not finite, or if the average is farther from the global
     model than an update may be: the faithful way refuses single updates then.
     """
-    training = TrainingRound(inputs.plan, inputs.number, inputs.guidance, inputs.model_sha256)
+    training = training_round_of(inputs)
     trainees = trainees_of(inputs, images)
     total = sum(len(trainee.images_NCHW) for trainee in trainees)
     network = inputs.trainer.reset()
@@ -169,10 +170,14 @@ def _add_gradients(
     drawn = [
         next(batches(trainee.images_NCHW, plan.local_training, 1, training.seed_of(trainee.client))) for trainee in group
     ]
-    seen = [network.pixels(batch_NCHW) for batch_NCHW in drawn]
-    features = torch.split(network.features_of_pixels(torch.cat(seen)), [len(seen_NCHW) for seen_NCHW in seen])
+    counts = [len(batch_NCHW) for batch_NCHW in drawn]
+    seen_NCHW = torch.cat([network.pixels(batch_NCHW) for batch_NCHW in drawn])
+    features = torch.split(network.features_of_pixels(seen_NCHW), counts)
+    anchored: Sequence[Tensor | None] = [None] * len(group)
+    if training.anchor is not None:
+        anchored = torch.split(anchored_embeddings(training.anchor, seen_NCHW), counts)
     with making_tensors_on(network.device):
-        losses = torch.stack([strategy.loss(own, each_ND) for own, each_ND in zip(rounds, features, strict=True)])
+        losses = torch.stack([client_loss(*of_client) for of_client in zip(rounds, features, anchored, strict=True)])
     weights = moved(torch.tensor([len(trainee.images_NCHW) / total for trainee in group]), network.device)
     torch.autograd.backward((losses * weights).sum())
     losses = losses.detach()

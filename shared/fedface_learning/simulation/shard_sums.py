@@ -16,6 +16,7 @@ from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import TrainingFailure
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.formats.stored_tensors import StoredTensors
+from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.simulation.client_work import CLIENT_WORK, RoundInputs, train_groups
 from fedface_learning.strategies import ServerRound, Tensors
 from fedface_learning.updates.class_parts import decode_kept, encode_kept
@@ -36,10 +37,11 @@ class ShardSums:
         model: bytes,
         guidance: Tensors,
         residuals: Mapping[str, Tensor],
+        anchor: EmbeddingNetwork | None = None,
     ) -> None:
         """Clients train in ``trainer``, from its global model. ``images`` is client → its images (N, C, H, W), uint8.
-        ``model`` is the model version that the round starts from, as an object. ``guidance`` and ``residuals`` are those of
-        `RoundInputs`.
+        ``model`` is the model version that the round starts from, as an object. ``guidance``, ``residuals``
+        and ``anchor`` are those of `RoundInputs`.
         """
         self._plan = before.plan
         self._kind = RoundKind.of(before.number)
@@ -57,6 +59,7 @@ class ShardSums:
             guidance,
             cohort,
             dict(residuals),
+            anchor,
         )
         self.failed: dict[str, str] = {}
         """Client → why its training gave no update. As in the services, the round goes on without it."""

@@ -71,7 +71,7 @@ def train_on_public_photographs(server_round: ServerRound) -> int:
     """Train the network in place as the aggregator's own update, and return how many public photographs a step saw."""
     plan = server_round.plan
     assert isinstance(plan.strategy, GaussianNegativesPlan)
-    if not plan.split.public:
+    if not plan.public_in_rounds:
         return 0
     ClassSums.read(server_round.state, plan.model.embedding_size)  # which checks them
     state = all_moved(server_round.state, server_round.device)
@@ -94,7 +94,7 @@ def add_parts(server_round: ServerRound) -> ServerResult:
     enrols = server_round.number == ENROLMENT_ROUND
     before = ClassSums.empty(size) if enrols else ClassSums.read(server_round.state, size)
     sums = before + server_round.sums
-    public = renewed_public(server_round) if plan.split.public else {}
+    public = renewed_public(server_round) if plan.public_in_rounds else {}
     known = {**sums.tensors(), **public}
     stats = SpreadoutStats(0.0, sums.mean_cosine, None)
     return ServerResult(None, stats, state=known, guidance=known)
@@ -103,7 +103,7 @@ def add_parts(server_round: ServerRound) -> ServerResult:
 def _loss(embeddings_ND: Tensor, rows_KD: Tensor, labels_N: Tensor, others: ClassSums, plan: Plan) -> Tensor:
     strategy = plan.strategy
     assert isinstance(strategy, GaussianNegativesPlan)
-    gaussian = others.gaussian() if strategy.contrast == "softmax" else None
+    gaussian = None if strategy.contrast == "public" else others.gaussian()
     return cosface_with_gaussian(embeddings_ND, rows_KD, labels_N, gaussian, scale=strategy.scale, margin=strategy.margin)
 
 

@@ -7,6 +7,7 @@ import torch
 
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.contracts import object_keys
+from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import encode_network
@@ -66,3 +67,29 @@ def test_a_changed_network_is_set_back_and_a_newer_version_replaces_it(artifacts
     assert sha256_hex(encode_network(trainer.reset())) == second
     models.forget_network()
     assert models.network(MODEL, first) is not network
+
+
+def test_an_anchor_is_fetched_once_and_learns_nothing_while_models_come_and_go(
+    artifacts: MemoryArtifacts, fetched: list[str]
+) -> None:
+    first = put(artifacts, 0)
+    second = put(artifacts, 1)
+    models = ModelVersions(artifacts)
+    assert models.anchor(MODEL, None) is None
+    anchor = models.anchor(MODEL, first)
+    assert anchor is not None
+    assert not any(parameter.requires_grad for parameter in anchor.parameters())
+    models.trainer(MODEL, second)
+    assert models.anchor(MODEL, first) is anchor
+    assert sha256_hex(encode_network(anchor)) == first
+    assert fetched == [object_keys.model(first), object_keys.model(second)]
+    other = models.anchor(MODEL, second)
+    assert other is not None
+    assert sha256_hex(encode_network(other)) == second
+
+
+def test_an_anchor_that_does_not_fit_the_plan_is_refused(artifacts: MemoryArtifacts) -> None:
+    data = encode_network(initial_network(MODEL.model_copy(update={"embedding_size": MODEL.embedding_size + 1}), 0))
+    artifacts.put(object_keys.model(sha256_hex(data)), data)
+    with pytest.raises(InvalidInputError, match=object_keys.model(sha256_hex(data))):
+        ModelVersions(artifacts).anchor(MODEL, sha256_hex(data))

@@ -47,7 +47,7 @@ class NamedArtifacts:
         self.models |= {sha256 for sha256 in (run.plan.model.stored_weights, run.model_sha256) if sha256}
         self.round_objects |= {run.identity_list_sha256 or ""}
         for state in rounds:
-            self.models.add(state.model_sha256)
+            self.models |= {sha256 for sha256 in (state.model_sha256, state.anchor_sha256) if sha256}
             started_from = (state.class_embeddings_sha256, state.server_state_sha256, state.guidance_sha256)
             self.round_objects |= {sha256 for sha256 in started_from if sha256}
             if state.number >= run.updates_kept_from:

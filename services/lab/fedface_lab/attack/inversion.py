@@ -58,7 +58,7 @@ def invert(
 ) -> Reconstruction:
     """Search ``images`` images whose loss has this ``gradient``, which has a tensor for each of the network's parameters.
 
-    ``loss`` is that of the client, of raw features (N, D). The network's weights are not changed.
+    ``loss`` is that of the client, of images (N, C, H, W) in floats from 0 to 255, by the network. Weights are not changed.
     """
     target = _unit(gradient)
     found = [_search(network, loss, target, images, search, restart, on_iteration) for restart in range(search.restarts)]
@@ -103,7 +103,7 @@ def _gradient_cosine(
     network: EmbeddingNetwork, loss: Callable[[Tensor], Tensor], shades_NCHW: Tensor, target: Sequence[Tensor]
 ) -> Tensor:
     """The cosine of the gradient by these images, of shades 0 to 1, and the target, which has length 1."""
-    value = loss(network.features(shades_NCHW * 255))
+    value = loss(shades_NCHW * 255)
     parts = torch.autograd.grad(value, [*network.parameters()], create_graph=True)
     length = torch.sqrt(sum((part.square().sum() for part in parts), start=torch.zeros(())) + 1e-30)
     along = sum(((part * wanted).sum() for part, wanted in zip(parts, target, strict=True)), start=torch.zeros(()))

@@ -12,7 +12,6 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from fedface_core.domain.ids import client_index
-from fedface_core.domain.plan import Plan
 from fedface_lab.attack.inversion import Reconstruction, Search, invert
 from fedface_lab.attack.similarity import structural_similarity
 from fedface_lab.attack.stored_round import StoredRound
@@ -23,7 +22,8 @@ from fedface_learning.data import open_photographs, split_identities
 from fedface_learning.models import EmbeddingNetwork, build_network
 from fedface_learning.models.weights import load_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER
-from fedface_learning.strategies import ClientRound, Tensors, strategy_of
+from fedface_learning.strategies import ClientRound, strategy_of
+from fedface_learning.strategies.anchored_loss import client_loss
 from fedface_learning.strategies.mean_embeddings import MEAN_EMBEDDING
 
 
@@ -85,17 +85,16 @@ def invert_update(stored: StoredRound, client: str, search: Search, on_iteration
     """
     plan = stored.manifest.run.plan
     check_invertible(plan, stored.manifest.round)
-    update = stored.update(client)
     network = build_network(plan.model)
     load_tensors(network, stored.global_model(), source="the global model")
+    loss = loss_of(stored, client, network)
     images = images_in_a_step(plan.local_training, stored.manifest.accepted[client].declared_images)
     network.train(network.has_batch_norm and images > 1)
-    loss = _loss_of(plan, stored, network, update, stored.class_embedding(client))
     parameters = [name for name, _ in network.named_parameters()]
     of_update = invert(network, loss, gradient_of(stored, client, parameters), images, search, on_iteration)
     gradient, clients = gradient_of_sum(stored, client, parameters)
     of_sum = invert(network, loss, gradient, images, search, on_iteration)
-    original_NCHW = _images_of_step(plan, stored, client)
+    original_NCHW = images_of_step(stored, client)
     return Inverted(
         original_NCHW,
         _in_order(original_NCHW, of_update.images_NCHW),
@@ -106,11 +105,15 @@ def invert_update(stored: StoredRound, client: str, search: Search, on_iteration
     )
 
 
-def _loss_of(
-    plan: Plan, stored: StoredRound, network: EmbeddingNetwork, update: Tensors, row_D: Tensor | None
-) -> Callable[[Tensor], Tensor]:
-    """The client's loss of raw features (N, D). ``row_D`` is its row of W (D,); None if there is no W."""
+def loss_of(stored: StoredRound, client: str, network: EmbeddingNetwork) -> Callable[[Tensor], Tensor]:
+    """The client's loss of images (N, C, H, W) by the network, which holds the global model.
+
+    It follows from what the aggregator has. `InvalidInputError` if the update was not accepted, or is removed.
+    """
+    plan = stored.manifest.run.plan
     strategy = strategy_of(plan)
+    update = stored.update(client)
+    row_D = stored.class_embedding(client)
     former_D = update[BEFORE_AND_AFTER][0] if row_D is None else row_D
     own_D = former_D
     if strategy.renews_class_embedding(plan):  # the new one is in the update
@@ -124,11 +127,20 @@ def _loss_of(
         global_model=stored.global_model(),
         guidance=stored.guidance(),
     )
-    return lambda features_ND: strategy.loss(client_round, features_ND)
+    anchor = stored.anchor()
+    if anchor is None:
+        return lambda images_NCHW: client_loss(client_round, network.features(images_NCHW), None)
+    held_to = build_network(plan.model).eval().requires_grad_(False)
+    load_tensors(held_to, anchor, source="the anchor")
+    return lambda images_NCHW: client_loss(client_round, network.features(images_NCHW), held_to(images_NCHW))
 
 
-def _images_of_step(plan: Plan, stored: StoredRound, client: str) -> Tensor:
-    """The images (N, C, H, W), uint8, that the client's step saw, augmented as it saw them."""
+def images_of_step(stored: StoredRound, client: str) -> Tensor:
+    """The images (N, C, H, W), uint8, that the client's step saw, augmented as it saw them.
+
+    No attacker has them: the laboratory opens the plan's data set.
+    """
+    plan = stored.manifest.run.plan
     dataset = open_photographs(plan)
     identity = split_identities(dataset.identities, plan.split).clients[client_index(client)]
     images_NCHW = dataset.images(identity)[: plan.data.images_per_client]

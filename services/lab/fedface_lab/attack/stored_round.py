@@ -41,8 +41,12 @@ class StoredRound:
 
     def global_model(self) -> Tensors:
         """The model version that the round started from, by name of tensor."""
-        sha256 = self.manifest.round.model_sha256
-        return decode_tensors(self._checked(object_keys.model(sha256), sha256, MAX_MODEL_BYTES))[0]
+        return self._model(self.manifest.round.model_sha256)
+
+    def anchor(self) -> Tensors | None:
+        """The model version that clients held their embeddings to, by name of tensor; None if there was none."""
+        sha256 = self.manifest.round.anchor_sha256
+        return None if sha256 is None else self._model(sha256)
 
     def update(self, client: str) -> Tensors:
         """A client's accepted update, by name of tensor. `InvalidInputError` if it was not accepted, or is removed."""
@@ -76,6 +80,9 @@ class StoredRound:
         if sha256 is None:
             return NOTHING
         return decode_tensors(self._checked(object_keys.guidance(self.manifest.run.id, sha256), sha256, MAX_MODEL_BYTES))[0]
+
+    def _model(self, sha256: str) -> Tensors:
+        return decode_tensors(self._checked(object_keys.model(sha256), sha256, MAX_MODEL_BYTES))[0]
 
     def _checked(self, key: str, sha256: str, most: int) -> bytes:
         """The object of this content. `InvalidInputError` if it is another one, `ArtifactMissingError` if there is none."""

@@ -7,7 +7,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictFloat, model_validator
 
-from fedface_core.domain.device_kinds import CPU
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.mask_graph import GraphParameters, choose_parameters
@@ -33,18 +32,15 @@ from fedface_core.domain.plan.spreadout import SpreadoutPlan
 from fedface_core.domain.plan.stopping import StopPlan
 from fedface_core.domain.plan.strategy import (
     IN_PROCESS,
-    LONGEST_CODEWORD,
     ONLY_SUMS,
-    SYNCHRONOUS,
-    WITH_PUBLIC,
-    WITHOUT_SPREADOUT,
     FedFacePlan,
-    FedFVPlan,
-    FedUVPlan,
+    FedFRPlan,
     GaussianNegativesPlan,
+    PublicNegativesPlan,
     StrategyPlan,
     strategy_name,
 )
+from fedface_core.domain.plan.strategy_fit import complaints_about_strategy
 from fedface_core.domain.plan.update_encoding import Float32Plan, UpdateEncodingPlan
 from fedface_core.domain.share import share_of
 
@@ -147,6 +143,19 @@ class Plan(PlanPart):
         return self.strategy.name in ONLY_SUMS
 
     @property
+    def public_in_rounds(self) -> int:
+        """How many public identities the strategy uses in rounds: all of the split, or none."""
+        strategy = self.strategy
+        if isinstance(strategy, GaussianNegativesPlan) and strategy.contrast == "clients":
+            return 0
+        return self.split.public if isinstance(strategy, PublicNegativesPlan | FedFRPlan) else 0
+
+    @property
+    def anchor(self) -> float:
+        """λ: how strongly clients hold embeddings where the first training round's model puts them; 0 for not at all."""
+        return self.strategy.anchor if isinstance(self.strategy, GaussianNegativesPlan) else 0.0
+
+    @property
     def keeps_residuals(self) -> bool:
         """Whether a client keeps something of each update for its next one: see `fedface_core.domain.residuals`."""
         return self.update_encoding.error_feedback or self.only_sums
@@ -234,69 +243,17 @@ class Plan(PlanPart):
 
     @model_validator(mode="after")
     def _strategy_fits(self) -> Self:
-        name = self.strategy.name
-        if name in WITHOUT_SPREADOUT and self.spreadout not in (SpreadoutPlan(), SpreadoutPlan(steps=0)):
-            raise ValueError(f"spreadout: the strategy {name!r} has none; leave it out")
-        if name in IN_PROCESS and self.aggregation != AggregationPlan():
-            raise ValueError(f"aggregation: the strategy {name!r} has none; leave it out")
-        if name in IN_PROCESS and self.local_training.vectorised_clients > 1:
-            raise ValueError(
-                f"local_training.vectorised_clients: with the strategy {name!r} no two clients share a model; leave it out"
-            )
-        if name == "chained" and self.compute.device != CPU:
-            raise ValueError("compute.device: the strategy 'chained' trains on the CPU alone; leave it out")
-        if name == "chained" and not self.local_training.steps:
-            raise ValueError("local_training.steps is 0; with the strategy 'chained' each client takes 1 step at least")
-        if name in WITH_PUBLIC and self.split.public < 2:
-            raise ValueError(f"split.public is {self.split.public}; the strategy {name!r} needs 2 at least")
-        if isinstance(self.strategy, GaussianNegativesPlan) and self.strategy.contrast == "public" and self.split.public < 2:
-            raise ValueError("strategy.contrast 'public' needs 2 public identities at least")
-        if name in SYNCHRONOUS and self.aggregation.is_asynchronous:
-            raise ValueError(f"aggregation.mode: the strategy {name!r} is synchronous")
-        if self.only_sums:
-            self._require_fit_for_sums()
-        self._require_fit_for_rivals()
+        complaint = next(complaints_about_strategy(self), None)
+        if complaint is not None:
+            raise ValueError(complaint)
+        return self
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
         warmup = self.local_training.warmup_rounds
         if warmup >= self.rounds:
             raise ValueError(f"local_training.warmup_rounds is {warmup}; it must be below rounds, {self.rounds}")
         return self
-
-    def _require_fit_for_sums(self) -> None:
-        name = self.strategy.name
-        if self.model.centring:
-            raise ValueError(
-                f"model.centring: the centre is made of the clients' mean features, and with the strategy {name!r} these "
-                "stay with the clients; set it to false"
-            )
-        if self.initialisation == "random":
-            raise ValueError(f"initialisation: with the strategy {name!r} each client makes its own; leave it out")
-        if self.update_encoding.error_feedback:
-            raise ValueError(
-                f"update_encoding.error_feedback: with the strategy {name!r} a client keeps its class embedding from round "
-                "to round, and nothing else; set it to false"
-            )
-
-    def _require_fit_for_rivals(self) -> None:
-        strategy = self.strategy
-        clients = self.split.clients
-        size = self.model.embedding_size
-        if isinstance(strategy, FedFVPlan) and clients < 2 * strategy.group_size:
-            raise ValueError(
-                f"strategy.group_size is {strategy.group_size}, and split.clients only {clients}: there must be two groups"
-            )
-        if isinstance(strategy, FedUVPlan):
-            if self.initialisation == "random":
-                raise ValueError("initialisation: the strategy 'feduv' draws codewords; leave it out")
-            if size > LONGEST_CODEWORD:
-                raise ValueError(
-                    f"model.embedding_size is {size}; the strategy 'feduv' has codewords of {LONGEST_CODEWORD} numbers at "
-                    "most"
-                )
-            if clients > 2**strategy.message_bits:
-                raise ValueError(
-                    f"strategy.message_bits is {strategy.message_bits}, too few to tell {clients} clients apart; "
-                    f"{(clients - 1).bit_length()} or more"
-                )
 
     @model_validator(mode="after")
     def _encoding_fits(self) -> Self:

@@ -93,12 +93,20 @@ class GaussianNegativesPlan(PublicNegativesPlan):
         "that the client has trained. `base`: before it trains, it moves half way to the mean embedding by the network that "
         "it starts from. Fused rounds of a study need the latter.",
     )
-    contrast: Literal["softmax", "public"] = Field(
+    contrast: Literal["softmax", "public", "clients"] = Field(
         default="softmax",
         # Left out of the JSON, so that plans without it keep their digests, and older services read them.
         exclude_if=lambda contrast: contrast == "softmax",
         description="Who the negatives are. `softmax`: the public identities, and all other clients as one Gaussian. "
-        "`public`: the public identities alone.",
+        "`public`: the public identities alone. `clients`: the Gaussian alone, and the aggregator takes no part: nothing "
+        "public is used.",
+    )
+    anchor: Annotated[StrictFloat, Field(ge=0, le=LARGEST)] = Field(
+        default=0.0,
+        exclude_if=lambda anchor: anchor == 0,
+        description="λ: to its loss each client adds λ·(1 − cos) between the embedding of an image and the one that the "
+        "first training round's model gives it, so that the network does not drift. Use it where the aggregator takes no "
+        "steps on public photographs; 10 is a good value. 0 for none.",
     )
 
 

@@ -64,6 +64,12 @@ def test_a_run_names_its_identity_list_or_every_list_until_it_has_one() -> None:
     assert named_keys(named_by(control.ports, RUN), lists) == {lists[1]}
 
 
+def test_a_round_names_its_anchor() -> None:
+    named = NamedArtifacts()
+    named.add_run(Control.empty().open(number=1), [a_round().model_copy(update={"anchor_sha256": OTHER})])
+    assert OTHER in named.models
+
+
 @pytest.mark.parametrize(("kept_from", "expected"), [(1, True), (2, False)])
 def test_updates_before_the_first_kept_round_are_not_named(kept_from: int, expected: bool) -> None:
     named = NamedArtifacts(updates_kept_from=kept_from)

@@ -84,6 +84,16 @@ def test_a_refusal_says_all() -> None:
     )
 
 
+def test_an_anchor_is_a_third_more_work_for_a_client() -> None:
+    works = []
+    for anchor in (0.0, 1.0):
+        strategy = {"name": "gaussian-negatives", "anchor": anchor}
+        model = {"architecture": "iresnet-50", "centring": False}
+        plan = Plan.model_validate({"strategy": strategy, "model": model, "data": FOLDER, "local_training": {"steps": 100}})
+        works += [figure.value for figure in figures(plan) if figure.says.startswith("a client's round")]
+    assert works[1] == pytest.approx(4 / 3 * works[0], rel=0.01)
+
+
 def test_each_limit_is_a_setting_and_each_figure_has_a_limit() -> None:
     plan = Plan.model_validate(NEGATIVES)
     limits = {figure.limit for figure in figures(plan)}

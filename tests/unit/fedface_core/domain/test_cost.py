@@ -57,6 +57,32 @@ def test_class_sums_are_given_to_clients_instead_of_rows() -> None:
     assert sums.bytes_down - rows.bytes_down == 15 * (8 * size * (size + 1) - 4 * size)
 
 
+def test_an_anchor_is_one_model_more_for_each_client_and_a_forward_pass_more_in_each_step() -> None:
+    settings: dict[str, Any] = {"split": {"clients": 20, "test": 10}, "cohort": {"size": 5}, "local_training": {"steps": 2}}
+    settings |= {"model": {"architecture": "spherenet-4"}, "data": {"images_per_client": 4}}
+    held = {"name": "gaussian-negatives", "anchor": 1.0}
+    for rounds, downloads in ((3, 15), (30, 20)):
+        free, anchored = (
+            plan_cost(Plan.model_validate(settings | {"rounds": rounds, "strategy": strategy}))
+            for strategy in ("gaussian-negatives", held)
+        )
+        size = network_size(Plan.model_validate(settings).model)
+        assert anchored.bytes_down - free.bytes_down == downloads * 4 * size.parameters
+        assert anchored.bytes_up == free.bytes_up
+        passes = 5 * rounds * 2 * 4
+        more = anchored.multiplications - free.multiplications
+        assert passes * size.multiplications <= more < 1.1 * passes * size.multiplications
+
+
+def test_negatives_of_clients_alone_use_nothing_public() -> None:
+    settings: dict[str, Any] = {"split": {"public": 10, "clients": 20, "test": 10}}
+    settings |= {"model": {"architecture": "spherenet-4"}}
+    nobody = settings | {"split": {"public": 0, "clients": 20, "test": 10}}
+    alone = {"strategy": {"name": "gaussian-negatives", "contrast": "clients"}}
+    expected = plan_cost(Plan.model_validate(nobody | {"strategy": "gaussian-negatives"}))
+    assert plan_cost(Plan.model_validate(settings | alone)) == expected
+
+
 def test_a_masked_update_has_eight_bytes_for_each_number_and_for_each_of_its_class_sums() -> None:
     settings: dict[str, Any] = {"strategy": "gaussian-negatives", "split": {"clients": 20, "test": 2}, "rounds": 3}
     settings |= {"model": {"architecture": "spherenet-4"}}

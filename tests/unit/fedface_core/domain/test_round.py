@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.strategy import GaussianNegativesPlan
 from fedface_core.domain.round import (
     ROUND_TRANSITIONS,
     Round,
@@ -246,3 +247,16 @@ def test_a_round_starts_from_the_results_of_its_base() -> None:
     opened = open_round(PLAN, RUN, 4, EVERYONE, "c" * 64, NOW, base=base)
     assert (opened.base, opened.class_embeddings_sha256) == (2, AGGREGATION.class_embeddings_sha256)
     assert a_round(number=0).base is None
+
+
+def test_all_rounds_are_held_to_the_model_that_the_first_one_started_from() -> None:
+    """Whichever round each of them starts from, and however often the first one is retried."""
+    plan = PLAN.model_copy(update={"strategy": GaussianNegativesPlan(name="gaussian-negatives", anchor=10.0)})
+    enrolment = open_round(plan, RUN, 0, EVERYONE, "c" * 64, NOW)
+    assert enrolment.anchor_sha256 is None
+    first, retried = (open_round(plan, RUN, number, EVERYONE, "d" * 64, NOW, base=enrolment) for number in (1, 2))
+    assert first.anchor_sha256 == retried.anchor_sha256 == "d" * 64
+    third = open_round(plan, RUN, 3, EVERYONE, "e" * 64, NOW, base=retried)
+    assert (third.model_sha256, third.anchor_sha256) == ("e" * 64, "d" * 64)
+    assert open_round(PLAN, RUN, 3, EVERYONE, "e" * 64, NOW, base=first).anchor_sha256 is None, "the plan has no anchor"
+    assert "anchor_sha256" not in enrolment.model_dump(), "rounds without one are as they were in earlier versions"

@@ -13,7 +13,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, open_round
 from fedface_core.domain.run import Run
 from fedface_core.secure_aggregation.device import Device
-from fedface_core.secure_aggregation.shard_of_round import basis_of, shard_round_of
+from fedface_core.secure_aggregation.shard_of_round import basis_of, shard_round_of, start_of
 from fedface_core.secure_aggregation.terms import check_terms
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,6 +57,7 @@ def test_whatever_differs_gives_another_round() -> None:
         digest(current=a_round(number=2)),
         digest(current=a_round(model_sha256="d" * 64)),
         digest(current=a_round(guidance_sha256="d" * 64)),
+        digest(current=a_round(anchor_sha256="d" * 64)),
         digest(RUN.model_copy(update={"plan": PLAN.model_copy(update={"seed": 1})})),
         digest(shard=0),
         digest(members=19),
@@ -66,6 +67,12 @@ def test_whatever_differs_gives_another_round() -> None:
 
 def test_the_basis_of_a_retried_round_is_that_of_the_round_before() -> None:
     assert basis_of(PLAN, a_round(number=1)) == basis_of(PLAN, a_round(number=2))
+
+
+def test_another_anchor_is_no_other_start_so_a_device_lets_no_second_sum_be_unmasked() -> None:
+    """With a weak anchor the updates of the two would be equal, and their difference a single client's."""
+    assert start_of(a_round()) == start_of(a_round(anchor_sha256="d" * 64))
+    assert start_of(a_round()) != start_of(a_round(guidance_sha256="d" * 64))
 
 
 def test_two_clients_are_no_shard() -> None:

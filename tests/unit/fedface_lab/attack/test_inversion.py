@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -17,12 +19,12 @@ from support.small_networks import MOBILE, TINY
 DIRECTION_D = normalize(torch.randn(16, generator=generator(1, "direction")), dim=0)
 
 
-def loss(features_ND: Tensor) -> Tensor:
-    return positive_squared_hinge(normalize(features_ND), DIRECTION_D, 0.9)
+def loss_by(network: EmbeddingNetwork) -> Callable[[Tensor], Tensor]:
+    return lambda images_NCHW: positive_squared_hinge(network(images_NCHW), DIRECTION_D, 0.9)
 
 
 def gradient_by(network: EmbeddingNetwork, images_NCHW: Tensor) -> list[Tensor]:
-    return list(torch.autograd.grad(loss(network.features(images_NCHW)), [*network.parameters()]))
+    return list(torch.autograd.grad(loss_by(network)(images_NCHW), [*network.parameters()]))
 
 
 def striped() -> Tensor:
@@ -38,7 +40,7 @@ def search(iterations: int, restarts: int = 1, seed: int = 0) -> Search:
 @pytest.fixture(scope="module")
 def found() -> Reconstruction:
     network = initial_network(ModelPlan.model_validate(TINY), 0)
-    return invert(network, loss, gradient_by(network, striped()), 1, search(150))
+    return invert(network, loss_by(network), gradient_by(network, striped()), 1, search(150))
 
 
 def test_the_loss_falls_and_the_image_is_found(found: Reconstruction) -> None:
@@ -54,7 +56,7 @@ def test_it_depends_on_the_seed_alone_and_changes_no_weights() -> None:
     network = initial_network(ModelPlan.model_validate(TINY), 0)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     gradient = gradient_by(network, striped())
-    first, again, other = (invert(network, loss, gradient, 1, search(3, seed=seed)) for seed in (0, 0, 1))
+    first, again, other = (invert(network, loss_by(network), gradient, 1, search(3, seed=seed)) for seed in (0, 0, 1))
     assert first.losses == again.losses
     assert first.losses != other.losses
     assert all((before[name] == tensor).all() for name, tensor in network.state_dict().items())
@@ -64,8 +66,8 @@ def test_it_depends_on_the_seed_alone_and_changes_no_weights() -> None:
 def test_of_several_restarts_the_best_counts(seed: int, first_is_best: bool) -> None:
     network = initial_network(ModelPlan.model_validate(TINY), 0)
     gradient = gradient_by(network, striped())
-    one = invert(network, loss, gradient, 1, search(3, seed=seed))
-    three = invert(network, loss, gradient, 1, search(3, restarts=3, seed=seed))
+    one = invert(network, loss_by(network), gradient, 1, search(3, seed=seed))
+    three = invert(network, loss_by(network), gradient, 1, search(3, restarts=3, seed=seed))
     if first_is_best:
         assert three.losses == one.losses
     else:
@@ -75,6 +77,6 @@ def test_of_several_restarts_the_best_counts(seed: int, first_is_best: bool) -> 
 def test_a_network_with_batch_norm_can_be_inverted_too() -> None:
     calls = []
     network = initial_network(ModelPlan.model_validate(MOBILE), 0).eval()
-    found = invert(network, loss, gradient_by(network, striped()), 1, search(4), lambda: calls.append(1))
+    found = invert(network, loss_by(network), gradient_by(network, striped()), 1, search(4), lambda: calls.append(1))
     assert len(calls) == 4
     assert found.images_NCHW.shape == (1, 1, 32, 32)

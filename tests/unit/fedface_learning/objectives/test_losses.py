@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from fedface_learning.objectives.losses import cosface, positive_squared_hinge
+from fedface_learning.objectives.losses import cosface, distance_to_anchor, positive_squared_hinge
 
 DRAWS = torch.Generator().manual_seed(0)
 EMBEDDINGS_ND = normalize(torch.randn(5, 4, generator=DRAWS, dtype=torch.float64), dim=1)
@@ -42,3 +42,10 @@ def test_cosface_is_its_formula(scale: float, margin: float) -> None:
         losses.append(math.log(sum(math.exp(logit) for logit in logits)) - logits[label])
     loss = cosface(cosines_NK, labels_N, scale=scale, margin=margin)
     assert loss.item() == pytest.approx(sum(losses) / len(losses))
+
+
+def test_the_distance_to_an_anchor_is_one_minus_the_mean_cosine() -> None:
+    anchored_ND = EMBEDDINGS_ND.flip(0)
+    cosines = [float(one_D @ other_D) for one_D, other_D in zip(EMBEDDINGS_ND, anchored_ND, strict=True)]
+    assert distance_to_anchor(EMBEDDINGS_ND, anchored_ND).item() == pytest.approx(sum(1 - each for each in cosines) / 5)
+    assert distance_to_anchor(EMBEDDINGS_ND, EMBEDDINGS_ND).item() == pytest.approx(0)
