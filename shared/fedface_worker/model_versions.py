@@ -36,7 +36,7 @@ class ModelVersions:
         """
         if self._newest is None or self._newest[0] != sha256:
             self._newest = None  # free the old model version before the new one is fetched
-            self._newest = (sha256, StoredTensors(fetch_artifact(self._artifacts, object_keys.model(sha256), sha256)))
+            self._newest = (sha256, self._fetched(sha256))
         return self._newest[1]
 
     def network(self, plan: ModelPlan, sha256: str, device: torch.device = HOST) -> EmbeddingNetwork:
@@ -73,10 +73,15 @@ class ModelVersions:
         """
         if sha256 is None:
             return None
-        if self._anchor is None or self._anchor[0] != sha256 or self._anchor[1].device.type != device.type:
+        if self._anchor is None or self._anchor[0] != sha256 or self._anchor[1].plan != plan:
             self._anchor = None  # free the old one before the new one is fetched
-            key = object_keys.model(sha256)
-            network = build_network(plan).to(device).requires_grad_(False)
-            load_tensors(network, StoredTensors(fetch_artifact(self._artifacts, key, sha256)).tensors(), source=key)
+            network = build_network(plan).requires_grad_(False)
+            load_tensors(network, self._fetched(sha256).tensors(), source=object_keys.model(sha256))
             self._anchor = (sha256, network)
-        return self._anchor[1]
+        return self._anchor[1].to(device)
+
+    def _fetched(self, sha256: str) -> StoredTensors:
+        """The tensors of a model version that need not be the newest, which is kept."""
+        if self._newest is not None and self._newest[0] == sha256:
+            return self._newest[1]
+        return StoredTensors(fetch_artifact(self._artifacts, object_keys.model(sha256), sha256))

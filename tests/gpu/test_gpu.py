@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,8 @@ from support.in_process import Disorder, InProcess
 from support.protocol_trees import save_face
 from support.tiny_run import tiny_plan, write_faces
 
+ANCHORED = {"name": "gaussian-negatives", "anchor": 5.0}
+
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -53,12 +56,12 @@ def test_updates_and_scores_are_equal_where_they_must_be(device: DeviceKind) -> 
 @pytest.mark.parametrize(
     ("strategy", "at_once"),
     [
-        *((strategy, at_once) for strategy in STRATEGIES for at_once in (1, 3)),
+        *((strategy, at_once) for strategy in [*STRATEGIES, ANCHORED] for at_once in (1, 3)),
         *((bound, 1) for bound in BOUNDS if bound != "chained"),
     ],
 )
 def test_a_simulation_gives_equal_bytes_twice_and_is_near_that_of_the_cpu(
-    device: DeviceKind, faces: Path, strategy: str, at_once: int
+    device: DeviceKind, faces: Path, strategy: Any, at_once: int
 ) -> None:
     def plan(kind: DeviceKind) -> Plan:
         local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": at_once, "flip": True, "shift": 1}
@@ -97,9 +100,10 @@ def test_recordings_that_were_dropped_leave_the_others_whole(device: DeviceKind)
     assert found == updates(trainer, images=2)
 
 
-def test_the_services_make_the_model_of_the_simulation(device: DeviceKind, faces: Path) -> None:
+@pytest.mark.parametrize("strategy", ["fedface", ANCHORED], ids=str)
+def test_the_services_make_the_model_of_the_simulation(device: DeviceKind, faces: Path, strategy: Any) -> None:
     local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": 3}
-    plan = tiny_plan(faces, split={"clients": 7}, local_training=local, compute={"device": device})
+    plan = tiny_plan(faces, strategy=strategy, split={"clients": 7}, local_training=local, compute={"device": device})
     disorder = Disorder(1, reorder=True, duplicate=0.25, drop=0.15)
     run = InProcess(plan, disorder, kill_after=30).run()
     assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(plan).model_sha256)

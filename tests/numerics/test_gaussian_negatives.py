@@ -170,7 +170,11 @@ def test_it_makes_no_class_embeddings(tiny_plan: Callable[..., Plan], tiny_faces
         ),
         (
             {"strategy": {"name": "gaussian-negatives", "contrast": "clients", "public_batch": 5}},
-            "strategy.contrast 'clients' uses nothing public: leave out strategy.public_steps and strategy.public_batch",
+            "strategy.contrast 'clients' uses nothing public: leave out strategy.public_batch",
+        ),
+        (
+            {"strategy": {"name": "gaussian-negatives", "contrast": "clients", "guidance_every": 2}},
+            "strategy.contrast 'clients' uses nothing public: leave out strategy.guidance_every",
         ),
         ({"strategy": {"name": "gaussian-negatives", "anchor": -1.0}}, "strategy.gaussian-negatives.anchor"),
         ({"initialisation": "random"}, "initialisation: .* each client makes its own"),

@@ -61,16 +61,16 @@ def images(count: int) -> Tensor:
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("strategy", [*sorted(STRATEGIES), {"name": "gaussian-negatives", "anchor": 5.0}], ids=str)
 def test_local_training_waits_as_often_for_many_steps_as_for_two(
-    tiny_plan: Callable[..., Plan], strategy: str, at_once: int
+    tiny_plan: Callable[..., Plan], strategy: Any, at_once: int
 ) -> None:
     """Twice it may wait at all: for the losses, and for what is uploaded."""
     noted = [waits_of(tiny_plan, strategy, at_once, steps) for steps in (2, 5)]
     assert noted[0] == noted[1]
 
 
-def waits_of(tiny_plan: Callable[..., Plan], strategy: str, at_once: int, steps: int) -> list[str]:
+def waits_of(tiny_plan: Callable[..., Plan], strategy: Any, at_once: int, steps: int) -> list[str]:
     local = {"steps": steps, "vectorised_clients": at_once, "batch_size": 4, "flip": True, "shift": 2}
     plan = tiny_plan(
         strategy=strategy,
@@ -90,7 +90,9 @@ def waits_of(tiny_plan: Callable[..., Plan], strategy: str, at_once: int, steps:
     with GPU:
         network = build_network(plan.model)
     trainer = LocalTrainer(network, GPU)
-    training = TrainingRound(plan, 1, guidance)
+    with GPU:
+        anchor = build_network(plan.model) if plan.anchor else None
+    training = TrainingRound(plan, 1, guidance, anchor=anchor)
     trainees = [Trainee(client_id(index), images(6).to(GPU), torch.zeros(size), place=index) for index in range(at_once)]
     waits = HostWaits()
     with waits:

@@ -58,16 +58,16 @@ def networks_of(plan: Plan, kind: Any) -> Any:
         SHARED_EMBEDDINGS: torch.zeros(10, size),
         **ClassSums.part_of(torch.eye(size)[0]).tensors(),
     }
-    training = TrainingRound(plan, 1, guidance)
+    training = TrainingRound(plan, 1, guidance, anchor=network_of(plan) if plan.anchor else None)
     count = plan.local_training.vectorised_clients
     trainees = [Trainee(client_id(index), images(6 - index), torch.zeros(size), place=index) for index in range(count)]
     return kind(trainer, trainees if kind is VectorisedNetworks else trainees[0], training), trainees
 
 
 @pytest.mark.parametrize("kind", ONE_AND_MANY)
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("strategy", [*sorted(STRATEGIES), {"name": "gaussian-negatives", "anchor": 5.0}], ids=str)
 def test_losses_and_gradients_are_where_the_network_is(
-    tiny_plan: Callable[..., Plan], no_values: None, strategy: str, kind: Any
+    tiny_plan: Callable[..., Plan], no_values: None, strategy: Any, kind: Any
 ) -> None:
     places = 3 if kind is VectorisedNetworks else 1
     plan = tiny_plan(
@@ -77,7 +77,7 @@ def test_losses_and_gradients_are_where_the_network_is(
         local_training={"steps": 2, "vectorised_clients": places},
     )
     networks, trainees = networks_of(plan, kind)
-    losses_K = networks.losses(networks.stack([trainee.images_NCHW for trainee in trainees], 6))
+    losses_K = networks.losses(networks.stack([trainee.images_NCHW for trainee in trainees], 6, for_loss=True))
     assert (losses_K.shape, losses_K.device.type) == ((places,), "meta")
     torch.autograd.backward(losses_K.sum())
     assert {parameter.grad.device.type for parameter in networks.parameters if parameter.grad is not None} == {"meta"}

@@ -92,7 +92,7 @@ class TrainingInputs:
                 residual_P = _own_residual(workbench.ports, invitation)
             guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
             trainer = workbench.models.trainer(plan.model, opened.model_sha256, device)
-            anchor = workbench.models.anchor(plan.model, opened.anchor_sha256 if plan.anchor else None, device)
+            anchor = workbench.models.anchor(plan.model, opened.anchor_sha256, device)
         trainee = Trainee(client, images_NCHW, own_D, residual_P, bisect_left(opened.cohort, client))
         return cls(trainer, trainee, TrainingRound(plan, opened.number, guidance, started_from(opened), anchor))
 

@@ -105,8 +105,9 @@ def _client_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Figur
     images = images_of_a_client(plan.data)
     batch = images_of_a_step(plan)
     negatives = multiplications_of_negatives(plan)
-    passes = 2 if local.losses == "measured" else 1
-    step = max(passes_of_a_step(plan) * batch * (size.multiplications + negatives), LEAST_OF_A_STEP)
+    passes = (2 if local.losses == "measured" else 1) + (1 if plan.anchor else 0)
+    of_anchor = size.multiplications if plan.anchor else 0
+    step = max(batch * (BACKWARD * (size.multiplications + negatives) + of_anchor), LEAST_OF_A_STEP)
     work = local.steps * step + passes * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
     fields = f"local_training.steps, local_training.batch_size, data.images_per_client, data.images_per_identity, {model}"
     yield Figure("a client's round takes {} multiplications", work, "multiplications", fields)
@@ -132,7 +133,7 @@ def _aggregator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[F
         yield Figure("the public photographs take {} multiplications in a round", work, "multiplications", fields)
         held = images * _pixels(plan) + _BATCH * size.activations
         yield Figure("the public photographs hold {} numbers", held, "numbers_held", fields)
-    if not isinstance(plan.strategy, PublicNegativesPlan):
+    if not isinstance(plan.strategy, PublicNegativesPlan) or not public:
         return
     own_steps = plan.strategy.public_steps
     steps = plan.local_training.steps if own_steps is None else own_steps
@@ -181,11 +182,6 @@ def shared_photographs(plan: Plan) -> int:
     if not isinstance(plan.strategy, FedFRPlan):
         return 0
     return min(plan.strategy.shared_photographs, plan.split.public * images_of_an_identity(plan.data))
-
-
-def passes_of_a_step(plan: Plan) -> int:
-    """A client's gradient step in forward passes. With an anchor its images go through a second network, forward alone."""
-    return BACKWARD + (1 if plan.anchor else 0)
 
 
 def images_of_a_step(plan: Plan) -> int:

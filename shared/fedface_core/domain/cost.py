@@ -16,7 +16,6 @@ from fedface_core.domain.budget import (
     images_of_a_step,
     images_of_an_identity,
     multiplications_of_negatives,
-    passes_of_a_step,
     shared_photographs,
 )
 from fedface_core.domain.network_size import NetworkSize, network_size
@@ -109,7 +108,8 @@ def _of_clients(plan: Plan, size: NetworkSize, steps: int, invitations: int) -> 
     negatives = multiplications_of_negatives(plan)
     measured = 2 * images * size.multiplications if local.losses == "measured" else 0
     enrolment = plan.split.clients * images * size.multiplications
-    return enrolment + steps * passes_of_a_step(plan) * batch * (size.multiplications + negatives) + invitations * measured
+    of_anchor = size.multiplications if plan.anchor else 0
+    return enrolment + steps * batch * (BACKWARD * (size.multiplications + negatives) + of_anchor) + invitations * measured
 
 
 def _of_servers(plan: Plan, size: NetworkSize) -> int:

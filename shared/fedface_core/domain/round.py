@@ -84,8 +84,8 @@ class RoundState(BaseModel):
     anchor_sha256: Sha256 | None = Field(
         default=None,
         exclude_if=lambda sha256: sha256 is None,  # rounds without an anchor are as they were in earlier versions
-        description="The model of the first training round, which the cohort holds its embeddings to; none if the plan has "
-        "no anchor.",
+        description="The model that the first training round started from, near which the cohort holds its embeddings; none "
+        "if the plan has no anchor.",
     )
     server_state_sha256: Sha256 | None = Field(default=None, description="The aggregator's state, if it keeps any.")
     guidance_sha256: Sha256 | None = Field(default=None, description="The clients' guidance, if the strategy gives any.")

@@ -36,8 +36,8 @@ def shard_round_of(run: Run, current: Round, shard: int, keys: Mapping[str, Devi
 def start_of(current: RoundState) -> str:
     """The digest of the model version and the guidance that updates of a round start from: what a client itself reads.
 
-    Of one start a client lets one sum be unmasked. So nothing is in it that control could change without a client noticing;
-    nor is the anchor, which hardly changes an update if the plan makes it weak.
+    Of one start a client lets one sum be unmasked. So nothing is in it that control could change without a client noticing.
+    The anchor is not in it: with a small λ another anchor hardly changes an update, and must open no way to a second sum.
     """
     return digest("start", current.model_sha256, current.guidance_sha256 or "")
 

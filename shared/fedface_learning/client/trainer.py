@@ -115,7 +115,7 @@ class SingleNetwork:
         self._client_round = trainer.client_round(training, self.class_embeddings, self.class_embeddings.clone())
 
     def stack(self, batches: Sequence[Tensor], _places: int, *, for_loss: bool) -> Batch:
-        """The pixels of the only batch (N, C, H, W), uint8."""
+        """The only batch, with the embeddings of its images by the anchor if it is stacked ``for_loss``."""
         [images_NCHW] = batches
         pixels_NCHW = self.network.pixels(images_NCHW)
         anchor = self._anchor if for_loss else None

@@ -134,7 +134,10 @@ class VectorisedNetworks:
         self._features = _Features(trainer.network)
 
     def stack(self, batches: Sequence[Tensor], places: int, *, for_loss: bool) -> StackedBatches:
-        """The pixels of the batches of K clients, each filled up to so many ``places`` with images of its own."""
+        """The batches of K clients, each filled up to so many ``places`` with images of its own.
+
+        The embeddings of all images by the anchor come along if they are stacked ``for_loss``.
+        """
         images = tuple(len(each_NCHW) for each_NCHW in batches)
         filled = [each_NCHW if len(each_NCHW) == places else _filled(each_NCHW, places) for each_NCHW in batches]
         if len({each_NCHW.device for each_NCHW in filled}) > 1:  # the device had no room for the images of all

@@ -56,7 +56,8 @@ def features_of_pixels(network: EmbeddingNetwork, pixels_NCHW: Tensor) -> Tensor
     """
     network.eval()
     with torch.no_grad():
-        return torch.cat([network.features_of_pixels(batch_NCHW) for batch_NCHW in torch.split(pixels_NCHW, BATCH_SIZE)])
+        parts = torch.split(pixels_NCHW, suitable_batch_size(pixels_NCHW.device))
+        return torch.cat([network.features_of_pixels(batch_NCHW) for batch_NCHW in parts])
 
 
 def unit_embeddings(centred_ND: Tensor) -> Tensor:

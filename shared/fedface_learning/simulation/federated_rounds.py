@@ -112,7 +112,7 @@ class Federation:
         self._residuals |= shards.new_residuals
         self._base = _Base.of(reduced, self._plan.model.embedding_size)
         if self._plan.anchor and number == ENROLMENT_ROUND:
-            self._anchor = deepcopy(self._network).to(self._trainer_from_network().device).requires_grad_(False)
+            self._anchor = deepcopy(self._network).to(self._plan.compute.device).requires_grad_(False)
         return reduced
 
     def _trainer_from_network(self) -> LocalTrainer:

@@ -7,8 +7,8 @@ no W: each client keeps its class embedding, its mean embedding by the network o
 each update it takes its old part out of the class sums and puts the new one in. All clients of a round read the sums, and
 each takes out its own part, exactly.
 
-The public identities are negatives too, if there are any. The aggregator takes part on their photographs as in
-`public_negatives.py`, with the Gaussian of all clients in the place of the rows of W.
+The public identities are negatives too, if there are any and the plan uses them (`Plan.public_in_rounds`). The aggregator
+takes part on their photographs as in `public_negatives.py`, with the Gaussian of all clients in the place of the rows of W.
 
 C clients, K public identities, N images, D dimensions.
 """

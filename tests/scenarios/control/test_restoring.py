@@ -94,6 +94,27 @@ def test_a_paused_run_is_restored_paused_and_goes_on_when_told(faces: Path, trai
     assert len(trained) == 8
 
 
+@pytest.mark.parametrize("retried", [False, True])
+def test_all_rounds_of_a_restored_run_are_held_to_the_model_that_the_first_one_started_from(
+    faces: Path, retried: bool
+) -> None:
+    """Whether the first round was abandoned for another or not."""
+    services = InProcess(tiny_plan(faces, strategy={"name": "gaussian-negatives", "anchor": 10.0}, rounds=3))
+    run_id = services.start()
+    services.until(run_id, in_round(services, 1))
+    if retried:
+        retry_round(services.ports, run_id, 1)
+    services.until(run_id, in_round(services, 3))
+    lose(services, run_id)
+    restore_run(services.ports, run_id)
+    run = services.to_end(run_id)
+    assert (run.phase, run.finished_rounds) == (RunPhase.COMPLETED, 3)
+    if not retried:
+        assert run.model_sha256 == simulated(services.plan).model_sha256
+    anchors = {services.manifest(run_id, number).round.anchor_sha256 for number in range(1, (run.round or 0) + 1)}
+    assert anchors == {services.manifest(run_id, 0).run.model_sha256}
+
+
 def test_a_retried_round_stays_abandoned(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run_id = services.start()

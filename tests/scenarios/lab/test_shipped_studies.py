@@ -35,11 +35,15 @@ def test_every_plan_is_valid(path: Path) -> None:
     require_within(read_plan(path), DEFAULT_BUDGET)
 
 
-def test_the_run_is_the_studys_arm() -> None:
+@pytest.mark.parametrize(
+    ("plan", "study", "arm"),
+    [("rendered_faces", "rivals", "gaussian-negatives"), ("nothing_public", "no_public_test", "anchor")],
+)
+def test_the_run_is_the_studys_arm(plan: str, study: str, arm: str) -> None:
     """A figure of the study is a figure of the run: the same plan but for name and weights, the same pre-training."""
-    path = DOCS / "studies" / "rivals.toml"
-    run = read_plan(DOCS / "plans" / "rendered_faces.toml")
+    path = DOCS / "studies" / f"{study}.toml"
+    run = read_plan(DOCS / "plans" / f"{plan}.toml")
     how = PretrainPlan.model_validate(tomllib.loads((DOCS / "settings" / "rendered_faces_pretrain.toml").read_text()))
-    job = next(job for job in expand(read_study(path), path) if (job.arm, job.seed) == ("gaussian-negatives", 0))
+    job = next(job for job in expand(read_study(path), path) if (job.arm, job.seed) == (arm, 0))
     assert run.model_copy(update={"name": job.plan.name}) == job.plan
     assert how == job.pretrain

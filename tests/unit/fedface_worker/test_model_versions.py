@@ -86,6 +86,7 @@ def test_an_anchor_is_fetched_once_and_learns_nothing_while_models_come_and_go(
     other = models.anchor(MODEL, second)
     assert other is not None
     assert sha256_hex(encode_network(other)) == second
+    assert len(fetched) == 2, "the model of the first training round is its anchor"
 
 
 def test_an_anchor_that_does_not_fit_the_plan_is_refused(artifacts: MemoryArtifacts) -> None:
@@ -93,3 +94,8 @@ def test_an_anchor_that_does_not_fit_the_plan_is_refused(artifacts: MemoryArtifa
     artifacts.put(object_keys.model(sha256_hex(data)), data)
     with pytest.raises(InvalidInputError, match=object_keys.model(sha256_hex(data))):
         ModelVersions(artifacts).anchor(MODEL, sha256_hex(data))
+    models = ModelVersions(artifacts)
+    first = put(artifacts, 0)
+    models.anchor(MODEL, first)
+    with pytest.raises(InvalidInputError, match=object_keys.model(first)):
+        models.anchor(MODEL.model_copy(update={"embedding_size": MODEL.embedding_size + 1}), first)

@@ -152,7 +152,7 @@ class Plan(PlanPart):
 
     @property
     def anchor(self) -> float:
-        """λ: how strongly clients hold embeddings where the first training round's model puts them; 0 for not at all."""
+        """λ: how strongly clients hold embeddings near those by the model that training started from; 0 for not at all."""
         return self.strategy.anchor if isinstance(self.strategy, GaussianNegativesPlan) else 0.0
 
     @property

@@ -81,7 +81,7 @@ class PublicNegativesPlan(PlanPart):
 
 
 class GaussianNegativesPlan(PublicNegativesPlan):
-    """CosFace against the public identities, if there are any, and against all other clients as one Gaussian.
+    """CosFace against the public identities, if any are used, and against all other clients as one Gaussian.
 
     Class embeddings stay with their clients: the aggregator keeps the sums Σ w_c and Σ w_c·w_cᵀ only.
     """
@@ -104,9 +104,9 @@ class GaussianNegativesPlan(PublicNegativesPlan):
     anchor: Annotated[StrictFloat, Field(ge=0, le=LARGEST)] = Field(
         default=0.0,
         exclude_if=lambda anchor: anchor == 0,
-        description="λ: to its loss each client adds λ·(1 − cos) between the embedding of an image and the one that the "
-        "first training round's model gives it, so that the network does not drift. Use it where the aggregator takes no "
-        "steps on public photographs; 10 is a good value. 0 for none.",
+        description="λ: to its loss each client adds λ·(1 − cos) between the embedding of an image and the one by the model "
+        "that the first training round started from, so that the network does not drift. Use it where the aggregator takes "
+        "no steps on public photographs; 10 is a good value. 0 for none.",
     )
 
 

@@ -50,8 +50,14 @@ def complaints_about_strategy(plan: Plan) -> Iterator[str]:
 def _about_contrast(plan: Plan, strategy: GaussianNegativesPlan) -> Iterator[str]:
     if strategy.contrast == "public" and plan.split.public < 2:
         yield "strategy.contrast 'public' needs 2 public identities at least"
-    if strategy.contrast == "clients" and (strategy.public_steps or strategy.public_batch is not None):
-        yield "strategy.contrast 'clients' uses nothing public: leave out strategy.public_steps and strategy.public_batch"
+    if strategy.contrast == "clients":
+        for name, unread in (
+            ("public_steps", bool(strategy.public_steps)),
+            ("public_batch", strategy.public_batch is not None),
+            ("guidance_every", strategy.guidance_every != 1),
+        ):
+            if unread:
+                yield f"strategy.contrast 'clients' uses nothing public: leave out strategy.{name}"
 
 
 def _about_sums(plan: Plan) -> Iterator[str]:

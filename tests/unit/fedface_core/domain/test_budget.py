@@ -94,6 +94,19 @@ def test_an_anchor_is_a_third_more_work_for_a_client() -> None:
     assert works[1] == pytest.approx(4 / 3 * works[0], rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "public"),
+    [({"name": "gaussian-negatives", "contrast": "clients"}, 5), ("gaussian-negatives", 0)],
+    ids=str,
+)
+def test_a_run_that_uses_nobody_public_has_no_figure_of_public_photographs(strategy: Any, public: int) -> None:
+    """Even if the network is large and identities have many images."""
+    data = FOLDER | {"images_per_client": 5, "images_per_identity": 500}
+    model = {"architecture": "iresnet-100", "centring": False}
+    plan = Plan.model_validate({"strategy": strategy, "split": {"public": public}, "data": data, "model": model})
+    assert not [figure.says for figure in figures(plan) if "public" in figure.says]
+
+
 def test_each_limit_is_a_setting_and_each_figure_has_a_limit() -> None:
     plan = Plan.model_validate(NEGATIVES)
     limits = {figure.limit for figure in figures(plan)}
