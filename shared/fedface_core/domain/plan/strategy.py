@@ -105,8 +105,8 @@ class GaussianNegativesPlan(PublicNegativesPlan):
         default=0.0,
         exclude_if=lambda anchor: anchor == 0,
         description="λ: to its loss each client adds λ·(1 − cos) between the embedding of an image and the one by the model "
-        "that the first training round started from, so that the network does not drift. Use it where the aggregator takes "
-        "no steps on public photographs; 10 is a good value. 0 for none.",
+        "that the first training round started from, so that the network does not drift. Try it where scores fall because "
+        "the aggregator takes no steps on public photographs: 10 did well on rendered faces. 0 for none.",
     )
 
 
