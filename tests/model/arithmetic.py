@@ -112,6 +112,9 @@ class ModelNames:
 
     trainer = network
 
+    def anchor(self, _plan: object, model_sha256: str | None, _device: object = None) -> str | None:
+        return None if model_sha256 is None else self.network(None, model_sha256)
+
     def reference(self, model_sha256: str) -> str:
         return self.network(None, model_sha256)
 
