@@ -104,10 +104,8 @@ def _client_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Figur
     local = plan.local_training
     images = images_of_a_client(plan.data)
     batch = images_of_a_step(plan)
-    negatives = multiplications_of_negatives(plan)
     passes = (2 if local.losses == "measured" else 1) + (1 if plan.anchor else 0)
-    of_anchor = size.multiplications if plan.anchor else 0
-    step = max(batch * (BACKWARD * (size.multiplications + negatives) + of_anchor), LEAST_OF_A_STEP)
+    step = max(multiplications_of_a_step(plan, size), LEAST_OF_A_STEP)
     work = local.steps * step + passes * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
     fields = f"local_training.steps, local_training.batch_size, data.images_per_client, data.images_per_identity, {model}"
     yield Figure("a client's round takes {} multiplications", work, "multiplications", fields)
@@ -160,6 +158,13 @@ def _evaluator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Fi
     scores = images * each // 2  # those of the genuine pairs
     held = images * plan.model.embedding_size + scores + each * _pixels(plan) + min(each, _BATCH) * size.activations
     yield Figure("an evaluation holds {} numbers", held, "numbers_held", f"{fields}, model.embedding_size")
+
+
+def multiplications_of_a_step(plan: Plan, size: NetworkSize) -> int:
+    """Of one gradient step of a client: forward and backward, and with an anchor once more forward by that network."""
+    of_anchor = size.multiplications if plan.anchor else 0
+    of_an_image = BACKWARD * (size.multiplications + multiplications_of_negatives(plan)) + of_anchor
+    return images_of_a_step(plan) * of_an_image
 
 
 def multiplications_of_negatives(plan: Plan) -> int:

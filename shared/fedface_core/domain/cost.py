@@ -13,8 +13,8 @@ from fedface_core.domain.budget import (
     BACKWARD,
     equivalent_class_embeddings,
     images_of_a_client,
-    images_of_a_step,
     images_of_an_identity,
+    multiplications_of_a_step,
     multiplications_of_negatives,
     shared_photographs,
 )
@@ -104,12 +104,9 @@ def _update_bytes(plan: Plan, size: NetworkSize) -> int:
 def _of_clients(plan: Plan, size: NetworkSize, steps: int, invitations: int) -> int:
     local = plan.local_training
     images = images_of_a_client(plan.data)
-    batch = images_of_a_step(plan)
-    negatives = multiplications_of_negatives(plan)
     measured = 2 * images * size.multiplications if local.losses == "measured" else 0
     enrolment = plan.split.clients * images * size.multiplications
-    of_anchor = size.multiplications if plan.anchor else 0
-    return enrolment + steps * batch * (BACKWARD * (size.multiplications + negatives) + of_anchor) + invitations * measured
+    return enrolment + steps * multiplications_of_a_step(plan, size) + invitations * measured
 
 
 def _of_servers(plan: Plan, size: NetworkSize) -> int:
